@@ -1,0 +1,70 @@
+// What the application asks of a database, as an interface of blocking calls. Knows neither SQL nor threads:
+// an implementation is one connection, and whoever owns it calls it from one thread at a time.
+#pragma once
+
+#include "visitor.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace app {
+
+// How a call failed, by what may be done next.
+enum class DatabaseFault {
+    lost,      // the connection is gone; what was asked may or may not have been done
+    refused,   // nothing was done, and this connection is of no more use
+    busy,      // nothing was done; the connection is good (a time-out, a lock, a full disk)
+    rejected,  // nothing was done: a value that the schema does not allow
+};
+
+class DatabaseError : public std::runtime_error {
+public:
+    DatabaseError(DatabaseFault kind, const std::string& what) : std::runtime_error(what), fault(kind) {}
+
+    DatabaseFault fault;
+};
+
+// An addition as it is stored: the key makes sending it twice harmless.
+struct Addition {
+    std::string key;                  // 1 to 64 bytes, no two alike in one call
+    std::optional<std::string> name;  // none: Visitor_{id}
+};
+
+struct Added {
+    Visitor visitor;
+    std::optional<std::string> requested_name;  // what the first request with this key asked for
+    bool fresh = false;                         // false: an earlier request with this key had added it
+};
+
+// Every call may throw DatabaseError. A call that writes has committed durably when it returns.
+class Database {
+public:
+    Database() = default;
+    Database(const Database&) = delete;
+    Database& operator=(const Database&) = delete;
+    virtual ~Database() = default;
+
+    // One statement, one commit; the answers are in the order of `additions`.
+    virtual std::vector<Added> add(const std::vector<Addition>& additions) = 0;
+    // The ids that were there and are gone now.
+    virtual std::vector<std::int64_t> remove(const std::vector<std::int64_t>& ids) = 0;
+    // Forgets at most `rows_max` keys that are older than they have to be; returns how many.
+    virtual int purge_keys(int rows_max) = 0;
+
+    virtual Page page(const PageQuestion& question) = 0;
+    virtual std::optional<Visitor> visitor(std::int64_t id) = 0;
+    virtual Stats stats(int days) = 0;
+    // Oldest first, ids above `after`, at most `rows_max`.
+    virtual std::vector<Visitor> rows(std::int64_t after, int rows_max) = 0;
+    virtual void ping() = 0;
+};
+
+// Makes a connection or throws DatabaseError.
+using Connect = std::function<std::unique_ptr<Database>()>;
+
+}  // namespace app

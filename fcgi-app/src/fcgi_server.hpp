@@ -1,0 +1,89 @@
+// A FastCGI responder on libfcgi that no peer can hold up: connections wait in one epoll set, and a worker takes one
+// only when a whole request lies in its buffer (gate.hpp). The worker reads it, hands it on as an Exchange, and
+// takes the next; whoever answers, on whatever thread, puts the connection back. Knows nothing of paths,
+// visitors or databases. With `fcgi_probe`, the only user of libfcgi and of sockets that listen.
+#pragma once
+
+#include "http.hpp"
+#include "log.hpp"
+#include "watchdog.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <unordered_set>
+#include <vector>
+
+namespace app {
+
+struct FcgiServerLimits {
+    int threads = 4;
+    std::size_t connections_max = 1024;              // then new ones wait in the listen queue
+    std::chrono::milliseconds request_read_ms{1000}; // from a connection's or a request's first sign to its last byte
+    std::chrono::milliseconds drain_ms{500};         // how long parked connections are still served at the end
+    std::chrono::milliseconds drain_max_ms{15'000};  // how long requests in hand are waited for
+};
+
+class FcgiServer {
+public:
+    using Handle = std::function<void(const ExchangePtr&)>;
+
+    // Listens at once on `address` ("host:port", "unix:/path"); throws std::system_error or
+    // std::runtime_error if it cannot. `handle` runs on the workers and must neither wait nor throw.
+    FcgiServer(const std::string& address, const FcgiServerLimits& limits, Handle handle, Watchdog& watchdog, Log& log);
+    FcgiServer(const FcgiServer&) = delete;
+    FcgiServer& operator=(const FcgiServer&) = delete;
+    ~FcgiServer();
+
+    // Takes no new connections, serves what comes on those that are open for drain_ms more, and returns when no
+    // request is in hand. Answers may still be given afterwards, until the server is destroyed.
+    void drain();
+
+private:
+    class Connection;
+    class Conversation;
+
+    void work();
+    void accept_all();
+    void look_at(std::unique_ptr<Connection> connection, bool peer_closed);
+    void look_again();
+    void receive(std::unique_ptr<Connection> connection);
+    void continue_stream(Connection& connection, bool peer_closed);
+    void park(std::unique_ptr<Connection> connection);
+    void arm(Connection& connection, unsigned events);
+    void arm_listener();
+    void opened(Connection* connection);
+    void closed(Connection* connection);
+
+    const FcgiServerLimits limits_;
+    const Handle handle_;
+    Watchdog& watchdog_;
+    Log& log_;
+    const std::string unix_path_;  // to remove at the end; empty for TCP
+    int listener_ = -1;
+    int epoll_ = -1;
+    int stop_ = -1;  // an eventfd: readable once the workers are to end
+    std::atomic<bool> draining_ = false;
+    std::atomic<std::size_t> half_sent_count_ = 0;
+    std::atomic<int> accept_error_ = 0;  // the last errno that was logged
+
+    std::mutex mutex_;  // guards what follows
+    std::unordered_set<Connection*> open_;
+    bool listening_ = true;  // the listener is in the epoll set, or about to be
+    std::vector<std::unique_ptr<Connection>> half_sent_;
+    std::chrono::steady_clock::time_point look_again_at_{};
+    std::size_t in_hand_ = 0;
+    std::condition_variable none_in_hand_;
+
+    std::vector<std::thread> workers_;
+};
+
+// Asks a responder at `address` for `path`, as nginx would; true if the answer is a 200 within `limit`.
+bool fcgi_probe(const std::string& address, const std::string& path, std::chrono::milliseconds limit);
+
+}  // namespace app

@@ -1,0 +1,116 @@
+// The check, record by record, then pair by pair.
+#include "gate.hpp"
+
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace app {
+namespace {
+
+constexpr std::size_t header_bytes = 8;
+constexpr unsigned version_1 = 1;
+constexpr unsigned type_begin = 1;
+constexpr unsigned type_params = 4;
+constexpr unsigned type_stdin = 5;
+constexpr unsigned role_responder = 1;
+
+unsigned octet(std::string_view bytes, std::size_t at) { return static_cast<unsigned char>(bytes[at]); }
+
+unsigned two_octets(std::string_view bytes, std::size_t at) { return octet(bytes, at) << 8 | octet(bytes, at + 1); }
+
+struct Record {
+    unsigned type = 0;
+    unsigned id = 0;
+    std::string_view content;
+};
+
+// Takes the first record off `bytes`; none if it is not there whole.
+std::optional<Record> take_record(std::string_view& bytes) {
+    if (bytes.size() < header_bytes) return std::nullopt;
+    const std::size_t content = two_octets(bytes, 4);
+    const std::size_t padding = octet(bytes, 6);
+    if (bytes.size() < header_bytes + content + padding) return std::nullopt;
+    const Record record{octet(bytes, 1), two_octets(bytes, 2), bytes.substr(header_bytes, content)};
+    bytes.remove_prefix(header_bytes + content + padding);
+    return record;
+}
+
+// Section 3.4: one octet, or four whose first bit is set.
+std::optional<std::size_t> take_length(std::string_view& params) {
+    if (params.empty()) return std::nullopt;
+    const unsigned first = octet(params, 0);
+    if (first < 0x80) {
+        params.remove_prefix(1);
+        return first;
+    }
+    if (params.size() < 4) return std::nullopt;
+    const std::size_t length = std::size_t{first & 0x7f} << 24 | octet(params, 1) << 16 | two_octets(params, 2);
+    params.remove_prefix(4);
+    return length;
+}
+
+// The CONTENT_LENGTH among well-formed pairs (0 if it is absent or empty); none if they are not well-formed.
+std::optional<std::size_t> content_length(std::string_view params) {
+    std::size_t declared = 0;
+    while (!params.empty()) {
+        const auto name_length = take_length(params);
+        const auto value_length = name_length ? take_length(params) : std::nullopt;
+        if (!value_length || *name_length > params.size() || *value_length > params.size() - *name_length) {
+            return std::nullopt;
+        }
+        const std::string_view name = params.substr(0, *name_length);
+        const std::string_view value = params.substr(*name_length, *value_length);
+        params.remove_prefix(*name_length + *value_length);
+        // libfcgi keeps both as C strings: what stands behind a NUL would be lost unseen.
+        if (name.empty() || name.find('\0') != name.npos || value.find('\0') != value.npos) return std::nullopt;
+        if (name != "CONTENT_LENGTH" || value.empty()) continue;
+        const auto [end, error] = std::from_chars(value.begin(), value.end(), declared);
+        if (error != std::errc() || end != value.end()) return std::nullopt;
+    }
+    return declared;
+}
+
+}  // namespace
+
+Framing inspect(std::string_view bytes) {
+    if (bytes.size() > request_max_bytes) return Framing::malformed;
+    const Framing unfinished = bytes.size() == request_max_bytes ? Framing::malformed : Framing::incomplete;
+    unsigned expected = type_begin;
+    unsigned id = 0;
+    std::size_t body_bytes = 0;
+    std::string joined;       // parameters of several records; one is looked at where it lies
+    std::string_view params;
+    while (!bytes.empty()) {
+        // Wrong already in what has come of the header: no need to wait for the rest.
+        if (octet(bytes, 0) != version_1) return Framing::malformed;
+        if (bytes.size() > 1 && octet(bytes, 1) != expected) return Framing::malformed;
+        const auto record = take_record(bytes);
+        if (!record) return unfinished;
+        if (record->id == 0 || (expected != type_begin && record->id != id)) return Framing::malformed;
+        const std::string_view content = record->content;
+        if (expected == type_begin) {
+            if (content.size() != 8 || two_octets(content, 0) != role_responder) return Framing::malformed;
+            id = record->id;
+            expected = type_params;
+        } else if (expected == type_params) {
+            if (content.empty()) {
+                expected = type_stdin;
+            } else if (params.empty()) {
+                params = content;
+            } else {
+                if (joined.empty()) joined = params;
+                params = joined += content;
+            }
+        } else if (!content.empty()) {
+            body_bytes += content.size();
+        } else {
+            if (!bytes.empty() || content_length(params) != body_bytes) return Framing::malformed;
+            return Framing::whole;
+        }
+    }
+    return unfinished;
+}
+
+}  // namespace app

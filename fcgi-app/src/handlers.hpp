@@ -1,0 +1,25 @@
+// What the service does with a request: turns it into a question to the store, or answers it at once.
+// Knows no socket, no SQL and no JSON library. A handler runs on a worker and never waits; what it hands to
+// the store runs on the store's threads.
+#pragma once
+
+#include "http.hpp"
+#include "log.hpp"
+#include "router.hpp"
+#include "store.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace app {
+
+// API.md, "Adding": visible ASCII, at most this many.
+constexpr std::size_t idempotency_key_max_bytes = 64;
+// API.md, "Adding". nginx refuses a larger one first, with the same status.
+constexpr std::size_t body_max_bytes = 4096;
+
+// The routes of /api. `admin_token` empty: deleting and exporting are off. The references must outlive them.
+std::vector<Route> make_routes(Store& store, std::string admin_token, Log& log);
+
+}  // namespace app

@@ -1,0 +1,41 @@
+// The check and its two answers.
+#include "health.hpp"
+
+#include "json.hpp"
+
+#include <utility>
+
+namespace app {
+namespace {
+
+void respond(Exchange& exchange, int status, std::string body) {
+    Response response{.status = status,
+                      .headers = {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}}};
+    if (status == 503) response.headers.push_back({"Retry-After", "1"});
+    response.set_body(std::move(body));
+    exchange.respond(response);
+}
+
+}  // namespace
+
+// Nothing to retry: the next check asks anew.
+Health::Health(const Connect& connect, Log& log)
+    : lane_("health", {.queue_wait_ms = interval, .retry_ms = std::chrono::milliseconds{0}}, connect, log,
+            [this](Database& database, std::vector<Check>& checks) { check(database, checks); },
+            [] { return database_away(); }) {}
+
+void Health::answer(const ExchangePtr& exchange) { lane_.push({exchange, Clock::now()}); }
+
+void Health::Check::fail(const Problem& problem) {
+    respond(*std::exchange(exchange, nullptr), 503, health_json(false, problem.detail));
+}
+
+void Health::check(Database& database, std::vector<Check>& checks) {
+    if (Clock::now() >= good_until_) {
+        database.ping();
+        good_until_ = Clock::now() + interval;
+    }
+    for (Check& check : checks) respond(*std::exchange(check.exchange, nullptr), 200, health_json(true, {}));
+}
+
+}  // namespace app

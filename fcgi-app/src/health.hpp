@@ -1,0 +1,38 @@
+// GET /health: whether the database answers, asked at most once a second however many ask. On a queue, a connection
+// and (in main) a socket of its own, so that it tells the truth also when the service is at its limits.
+// Knows neither SQL nor sockets.
+#pragma once
+
+#include "http.hpp"
+#include "lane.hpp"
+#include "log.hpp"
+
+namespace app {
+
+class Health {
+public:
+    // `connect` makes a connection whose calls end after a second at most.
+    Health(const Connect& connect, Log& log);
+
+    // Any thread; never waits.
+    void answer(const ExchangePtr& exchange);
+
+    void close() { lane_.close(); }
+
+private:
+    struct Check {
+        ExchangePtr exchange;
+        Clock::time_point arrived;
+
+        void fail(const Problem& problem);
+    };
+
+    static constexpr std::chrono::milliseconds interval{1000};
+
+    void check(Database& database, std::vector<Check>& checks);
+
+    Clock::time_point good_until_{};  // only by the lane's thread
+    Lane<Check> lane_;
+};
+
+}  // namespace app

@@ -1,0 +1,98 @@
+// HTTP as values: a request, a response, and what can be wrong with a request. No socket, no JSON,
+// nothing of visitors. Plain data: any thread may hold it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace app {
+
+// A request as nginx passes it on. A header that was not sent is an empty string.
+struct Request {
+    std::string method;
+    std::string path;   // decoded and normalised by nginx, without the query
+    std::string query;  // as sent, still percent-encoded, without the '?'
+    std::string content_type;
+    std::string body;
+    std::string request_id;
+    std::string idempotency_key;
+    std::string if_none_match;
+    std::string authorization;
+    std::string sec_fetch_site;
+};
+
+struct Header {
+    std::string_view name;  // always a literal
+    std::string value;      // never contains text that a client chose: no CR, no LF
+
+    bool operator==(const Header&) const = default;
+};
+
+// A whole answer. The body is shared: equal reads are serialised once and sent many times.
+struct Response {
+    int status = 200;
+    std::vector<Header> headers;
+    std::shared_ptr<const std::string> body;  // null: none
+
+    void set_body(std::string text) { body = std::make_shared<const std::string>(std::move(text)); }
+};
+
+// What a client is told went wrong (RFC 9457), as a value. `type` is one of API.md's stable names.
+struct Problem {
+    int status = 500;
+    std::string_view type = "about:blank";
+    std::string detail;           // a sentence for a person; never a query, a path or a version
+    std::vector<Header> headers;  // what belongs to the status: Allow, Retry-After, …
+
+    bool operator==(const Problem&) const = default;
+};
+
+// A value, or the problem that kept it from being made. Its members bear std::expected's names, which
+// C++20 does not have yet.
+template <class T>
+class [[nodiscard]] Result {
+public:
+    Result(T value) : state_(std::move(value)) {}
+    Result(Problem problem) : state_(std::move(problem)) {}
+
+    explicit operator bool() const { return std::holds_alternative<T>(state_); }
+    T& operator*() { return std::get<T>(state_); }
+    const T& operator*() const { return std::get<T>(state_); }
+    T* operator->() { return &std::get<T>(state_); }
+    const T* operator->() const { return &std::get<T>(state_); }
+    const Problem& error() const { return std::get<Problem>(state_); }
+
+private:
+    std::variant<T, Problem> state_;
+};
+
+// One request and the way back to its client. Whoever holds it answers it once, from any thread; dropped
+// unanswered, or in the middle of a stream, it closes the connection, so that nobody takes a part for a whole.
+class Exchange : public std::enable_shared_from_this<Exchange> {
+public:
+    explicit Exchange(Request received) : request(std::move(received)) {}
+    Exchange(const Exchange&) = delete;
+    Exchange& operator=(const Exchange&) = delete;
+    virtual ~Exchange() = default;
+
+    // False once the client has gone: what nobody waits for need not be done.
+    virtual bool client_waits() const = 0;
+
+    // Sends the whole answer. A HEAD request gets the same headers and no body.
+    virtual void respond(const Response& response) = 0;
+
+    // Sends a body piece by piece: `head` first, then each write. `next` is called, by some thread, as soon
+    // as the client can take more, and dropped uncalled if it goes; a write without one was the last.
+    virtual void begin(const Response& head) = 0;
+    virtual void write(std::string_view piece, std::function<void(Exchange&)> next) = 0;
+
+    const Request request;
+};
+using ExchangePtr = std::shared_ptr<Exchange>;
+
+}  // namespace app

@@ -1,0 +1,128 @@
+// The whole process, in order: settings, signals, the parts from the bottom up, then waiting for the signal
+// that ends it. Reading main() tells what it consists of and how it stops.
+#include "config.hpp"
+#include "fcgi_server.hpp"
+#include "handlers.hpp"
+#include "health.hpp"
+#include "log.hpp"
+#include "postgres_database.hpp"
+#include "router.hpp"
+#include "store.hpp"
+#include "version.hpp"
+#include "watchdog.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <pthread.h>
+#include <string>
+#include <string_view>
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::string_view help_text =
+    "fcgi-app: the visitor register's FastCGI responder. Settings come from the environment, see .env.example.\n"
+    "  fcgi-app            serve until SIGTERM or SIGINT\n"
+    "  fcgi-app --probe    ask a running one for /health; exit status 0 if it is well, 1 if not\n"
+    "  fcgi-app --version  print the version\n";
+
+// A search is given up, with its total and then without, after half a second each.
+constexpr auto search_statement_ms = 500ms;
+constexpr auto health_call_ms = 1000ms;
+constexpr auto probe_ms = 2000ms;
+
+// Blocked in every thread, since each inherits it; taken by wait_for_end().
+sigset_t block_signals() {
+    sigset_t ending;
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGTERM);
+    sigaddset(&ending, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);  // a peer that has gone is an error of the write
+    return ending;
+}
+
+int wait_for_end(const sigset_t& ending) {
+    int signal = 0;
+    sigwait(&ending, &signal);
+    return signal;
+}
+
+// Every FastCGI connection is a descriptor, and nginx's may come all at once.
+void raise_descriptor_limit() {
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void serve(const app::Config& config, app::Log& log) {
+    const sigset_t ending = block_signals();
+    raise_descriptor_limit();
+
+    app::Watchdog watchdog;
+    const auto connect = [&](std::chrono::milliseconds call_ms, std::chrono::milliseconds statement_ms) {
+        return [&watchdog, settings = app::PostgresSettings{config.password_file, call_ms, statement_ms}] {
+            return app::connect_postgres(settings, watchdog);
+        };
+    };
+
+    // A call that the watchdog ended is not tried again: what froze it would freeze the next one.
+    const app::StoreLimits store_limits{.queue_max = config.queue_max,
+                                        .batch_max_rows = config.batch_max_rows,
+                                        .queue_wait_ms = config.queue_wait_ms,
+                                        .retry_ms = config.database_call_ms - 100ms};
+    app::Store store(store_limits, connect(config.database_call_ms, 0ms),
+                     connect(config.database_call_ms, search_statement_ms), log);
+    app::Health health(connect(health_call_ms, health_call_ms), log);
+
+    const app::Router router(app::make_routes(store, config.admin_token, log), log);
+    const app::Router health_router(
+        {{"GET", "/health", [&health](const app::ExchangePtr& exchange) { health.answer(exchange); }}}, log);
+
+    app::FcgiServer server(config.listen,
+                           {.threads = config.threads,
+                            .connections_max = config.connections_max,
+                            .request_read_ms = config.request_read_ms,
+                            .drain_ms = config.drain_ms},
+                           router, watchdog, log);
+    app::FcgiServer health_server(config.health_listen,
+                                  {.threads = 1,
+                                   .connections_max = 64,
+                                   .request_read_ms = config.request_read_ms,
+                                   .drain_ms = 0ms},
+                                  health_router, watchdog, log);
+    log.info("ready", {{"version", app::version},
+                       {"listen", config.listen},
+                       {"threads", config.threads},
+                       {"connections_max", static_cast<std::int64_t>(config.connections_max)}});
+
+    log.info("stopping", {{"signal", wait_for_end(ending)}});
+    server.drain();
+    store.close();
+    health_server.drain();
+    health.close();
+    log.info("stopped", {});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+    const std::string_view argument = argc > 1 ? argv[1] : "";
+    if (argument == "--version") return std::printf("fcgi-app %s\n", app::version.data()), 0;
+    if (argument == "--help") return std::fputs(help_text.data(), stdout), 0;
+    if (!argument.empty() && argument != "--probe") return std::fputs(help_text.data(), stderr), 2;
+
+    const app::Config config = app::parse_config(app::environment());
+    if (argument == "--probe") return app::fcgi_probe(config.health_listen, "/health", probe_ms) ? 0 : 1;
+    app::Log log(STDERR_FILENO);
+    serve(config, log);
+    return 0;
+} catch (const std::exception& error) {
+    std::fprintf(stderr, "fcgi-app: %s\n", error.what());
+    return 1;
+}

@@ -1,0 +1,319 @@
+// SQL, and libpqxx 6.4 to 7.10. Statements are prepared on the connection and run outside of a transaction block:
+// each is its own transaction, one round trip, and is committed when it returns.
+#include "postgres_database.hpp"
+
+#include "secret.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <pqxx/pqxx>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+namespace app {
+namespace {
+
+struct Statement {
+    const char* name;
+    const char* sql;
+};
+
+// Keys are inserted in their order, so that two writers never wait for each other crosswise. DO UPDATE instead of
+// DO NOTHING: only so a key that another transaction is just committing is seen (xmax tells which it was).
+constexpr Statement add_visitors{"add_visitors", R"(
+    WITH asked AS MATERIALIZED (
+        SELECT key, name, nextval('visitors_id_seq') AS id, clock_timestamp() AS at
+        FROM unnest($1::text[], $2::text[]) AS asked (key, name)
+    ), kept AS (
+        INSERT INTO idempotency_keys AS k (key, requested_name, visitor_id, created_at)
+        SELECT key, name, id, at FROM asked ORDER BY key
+        ON CONFLICT ON CONSTRAINT idempotency_keys_pkey DO UPDATE SET key = EXCLUDED.key
+        RETURNING k.key, k.requested_name, k.visitor_id, k.created_at, k.xmax = 0 AS fresh
+    ), added AS (
+        INSERT INTO visitors (id, name, created_at)
+        SELECT visitor_id, coalesce(requested_name, 'Visitor_' || visitor_id), created_at FROM kept WHERE fresh
+        ORDER BY visitor_id
+    )
+    SELECT key, requested_name, visitor_id, coalesce(requested_name, 'Visitor_' || visitor_id), utc_text(created_at), fresh
+    FROM kept)"};
+
+constexpr Statement remove_visitors{"remove_visitors", "DELETE FROM visitors WHERE id = ANY ($1::bigint[]) RETURNING id"};
+
+// The app's own keys are needed for as long as a batch may be sent again: seconds.
+constexpr Statement purge_keys_own{"purge_keys_own", R"(
+    DELETE FROM idempotency_keys WHERE key IN (
+        SELECT key FROM idempotency_keys
+        WHERE key < ' ' || lpad(to_hex((extract(epoch FROM clock_timestamp() - interval '10 minutes') * 1e6)::bigint), 16, '0')
+        ORDER BY key LIMIT $1 FOR UPDATE SKIP LOCKED))"};
+constexpr Statement purge_keys_clients{"purge_keys_clients", R"(
+    DELETE FROM idempotency_keys WHERE key IN (
+        SELECT key FROM idempotency_keys WHERE key >= '!' AND created_at < clock_timestamp() - interval '25 hours'
+        ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED))"};
+
+// Page and total from one snapshot, the total also where there is no row.
+constexpr Statement page_of_all{"page_of_all", R"(
+    SELECT t.total, v.id, v.name, utc_text(v.created_at)
+    FROM visitor_total AS t LEFT JOIN LATERAL (
+        SELECT id, name, created_at FROM visitors WHERE id < $1 ORDER BY id DESC LIMIT $2) AS v ON true
+    ORDER BY v.id DESC)"};
+
+// MATERIALIZED: with the LIMIT in sight the planner would walk the primary key backwards instead of using the index.
+constexpr Statement page_of_matches{"page_of_matches", R"(
+    WITH matches AS MATERIALIZED (SELECT id FROM visitors WHERE fold_case(name) LIKE fold_case($3))
+    SELECT t.total, v.id, v.name, utc_text(v.created_at)
+    FROM (SELECT count(*) AS total FROM matches) AS t LEFT JOIN LATERAL (
+        SELECT visitors.id, name, created_at FROM visitors JOIN matches USING (id)
+        WHERE id < $1 ORDER BY id DESC LIMIT $2) AS v ON true
+    ORDER BY v.id DESC)"};
+
+// For what matches so often that it cannot be counted in time: walking backwards finds a page at once.
+constexpr Statement page_of_frequent{"page_of_frequent", R"(
+    SELECT NULL, id, name, utc_text(created_at) FROM visitors
+    WHERE id < $1 AND fold_case(name) LIKE fold_case($3) ORDER BY id DESC LIMIT $2)"};
+
+constexpr Statement one_visitor{"one_visitor", "SELECT id, name, utc_text(created_at) FROM visitors WHERE id = $1"};
+
+constexpr Statement rows_above{"rows_above",
+                               "SELECT id, name, utc_text(created_at) FROM visitors WHERE id > $1 ORDER BY id LIMIT $2"};
+
+constexpr Statement count_days{"count_days", R"(
+    SELECT t.total, today - back, coalesce(d.count, 0)
+    FROM visitor_total AS t
+    CROSS JOIN (SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date AS today) AS now
+    CROSS JOIN generate_series(0, $1::int - 1) AS back
+    LEFT JOIN visitor_days AS d ON d.day = today - back
+    ORDER BY back)"};
+
+constexpr Statement ping_server{"ping_server", "SELECT 1"};
+
+constexpr std::string_view check_server = R"(
+    SELECT current_setting('fsync') || ' ' || current_setting('full_page_writes'),
+           current_setting('synchronous_commit'), current_setting('server_encoding'),
+           (SELECT count(*) FROM visitor_total))";
+
+// Several calls in one place, for the one difference between libpqxx's versions.
+template <class... Arguments>
+pqxx::result run(pqxx::transaction_base& transaction, const Statement& statement, const Arguments&... arguments) {
+#if defined(PQXX_VERSION_MAJOR) && PQXX_VERSION_MAJOR >= 7 && PQXX_VERSION_MINOR >= 9
+    return transaction.exec(pqxx::prepped{statement.name}, pqxx::params{arguments...});
+#else
+    return transaction.exec_prepared(statement.name, arguments...);
+#endif
+}
+
+std::string text(const pqxx::field& field) { return {field.c_str(), field.size()}; }
+
+Visitor visitor_at(const pqxx::row& row, pqxx::row::size_type first) {
+    return {row[first].as<std::int64_t>(), text(row[first + 1]), text(row[first + 2])};
+}
+
+// PostgreSQL's notation of an array, each element quoted or NULL.
+class ArrayText {
+public:
+    void add(const std::optional<std::string>& element) {
+        text_ += text_.size() == 1 ? "" : ",";
+        if (!element) {
+            text_ += "NULL";
+            return;
+        }
+        text_ += '"';
+        for (const char c : *element) {
+            if (c == '"' || c == '\\') text_ += '\\';
+            text_ += c;
+        }
+        text_ += '"';
+    }
+    std::string take() { return std::move(text_) + '}'; }
+
+private:
+    std::string text_ = "{";
+};
+
+// A LIKE pattern for names that contain `part`, each of its characters standing for itself.
+std::string containing(const std::string& part) {
+    std::string pattern = "%";
+    for (const char c : part) {
+        if (c == '%' || c == '_' || c == '\\') pattern += '\\';
+        pattern += c;
+    }
+    return pattern + '%';
+}
+
+DatabaseFault fault_of(const std::string& sqlstate) {
+    const std::string_view state_class = std::string_view(sqlstate).substr(0, 2);
+    if (sqlstate.empty() || state_class == "08" || sqlstate.starts_with("57P")) return DatabaseFault::lost;
+    if (state_class == "22" || state_class == "23") return DatabaseFault::rejected;
+    // Cancelled by a time-out, no lock in time, deadlock, out of resources: a later try may succeed.
+    if (sqlstate == "57014" || sqlstate == "55P03" || state_class == "40" || state_class == "53") {
+        return DatabaseFault::busy;
+    }
+    return DatabaseFault::refused;
+}
+
+std::string first_line(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
+
+// libpq's connection string: 'value' with \ and ' escaped.
+std::string quoted(const std::string& value) {
+    std::string out = "'";
+    for (const char c : value) {
+        if (c == '\'' || c == '\\') out += '\\';
+        out += c;
+    }
+    return out + '\'';
+}
+
+std::string connection_string(const PostgresSettings& settings) {
+    // Two seconds is the shortest that libpq takes. Keepalives and tcp_user_timeout find a host that is gone.
+    std::string text =
+        "application_name=visitors connect_timeout=2 target_session_attrs=read-write client_encoding=UTF8 "
+        "keepalives_idle=10 keepalives_interval=3 keepalives_count=3 tcp_user_timeout=8000";
+    if (!settings.password_file.empty()) text += " password=" + quoted(read_secret(settings.password_file));
+    if (settings.statement_ms.count() > 0) {
+        text += " options=" + quoted("-c statement_timeout=" + std::to_string(settings.statement_ms.count()));
+    }
+    return text;
+}
+
+class PostgresDatabase final : public Database {
+public:
+    PostgresDatabase(const PostgresSettings& settings, Watchdog& watchdog)
+        : watchdog_(watchdog), call_ms_(settings.call_ms), connection_(connection_string(settings)) {
+        const auto watch = watchdog_.watch(connection_.sock(), call_ms_);
+        check();
+        for (const Statement& statement :
+             {add_visitors, remove_visitors, purge_keys_own, purge_keys_clients, page_of_all, page_of_matches,
+              page_of_frequent, one_visitor, rows_above, count_days, ping_server}) {
+            connection_.prepare(statement.name, statement.sql);
+        }
+    }
+
+    std::vector<Added> add(const std::vector<Addition>& additions) override {
+        ArrayText keys;
+        ArrayText names;
+        for (const Addition& addition : additions) {
+            keys.add(addition.key);
+            names.add(addition.name);
+        }
+        const pqxx::result rows = call(add_visitors, keys.take(), names.take());
+        std::unordered_map<std::string, Added> by_key;
+        for (const pqxx::row& row : rows) {
+            Added added{.visitor = visitor_at(row, 2), .requested_name = std::nullopt, .fresh = row[5].as<bool>()};
+            if (!row[1].is_null()) added.requested_name = text(row[1]);
+            by_key.emplace(text(row[0]), std::move(added));
+        }
+        std::vector<Added> answers;
+        answers.reserve(additions.size());
+        for (const Addition& addition : additions) answers.push_back(std::move(by_key.at(addition.key)));
+        return answers;
+    }
+
+    std::vector<std::int64_t> remove(const std::vector<std::int64_t>& ids) override {
+        ArrayText array;
+        for (const std::int64_t id : ids) array.add(std::to_string(id));
+        std::vector<std::int64_t> removed;
+        for (const pqxx::row& row : call(remove_visitors, array.take())) removed.push_back(row[0].as<std::int64_t>());
+        return removed;
+    }
+
+    int purge_keys(int rows_max) override {
+        const auto own = call(purge_keys_own, rows_max).affected_rows();
+        const auto clients = call(purge_keys_clients, rows_max).affected_rows();
+        return static_cast<int>(std::max(own, clients));
+    }
+
+    Page page(const PageQuestion& question) override {
+        const std::int64_t before = question.before.value_or(std::numeric_limits<std::int64_t>::max());
+        const int rows = question.limit + 1;  // one more tells whether there are more
+        if (question.text.empty()) return page_of(call(page_of_all, before, rows), question.limit);
+        // No name has a NUL, and PostgreSQL's text cannot.
+        if (question.text.find('\0') != std::string::npos) return {.visitors = {}, .more = false, .total = 0};
+        const std::string pattern = containing(question.text);
+        try {
+            return page_of(call(page_of_matches, before, rows, pattern), question.limit);
+        } catch (const DatabaseError& error) {
+            if (error.fault != DatabaseFault::busy) throw;
+        }
+        return page_of(call(page_of_frequent, before, rows, pattern), question.limit);
+    }
+
+    std::optional<Visitor> visitor(std::int64_t id) override {
+        const pqxx::result rows = call(one_visitor, id);
+        if (rows.empty()) return std::nullopt;
+        return visitor_at(rows[0], 0);
+    }
+
+    Stats stats(int days) override {
+        Stats stats;
+        for (const pqxx::row& row : call(count_days, days)) {
+            stats.total = row[0].as<std::int64_t>();
+            stats.days.push_back({text(row[1]), row[2].as<std::int64_t>()});
+        }
+        return stats;
+    }
+
+    std::vector<Visitor> rows(std::int64_t after, int rows_max) override {
+        std::vector<Visitor> visitors;
+        for (const pqxx::row& row : call(rows_above, after, rows_max)) visitors.push_back(visitor_at(row, 0));
+        return visitors;
+    }
+
+    void ping() override { call(ping_server); }
+
+private:
+    template <class... Arguments>
+    pqxx::result call(const Statement& statement, const Arguments&... arguments) {
+        const auto watch = watchdog_.watch(connection_.sock(), call_ms_);
+        try {
+            pqxx::nontransaction transaction(connection_);
+            return run(transaction, statement, arguments...);
+        } catch (const pqxx::sql_error& error) {
+            throw DatabaseError(fault_of(error.sqlstate()), error.sqlstate() + ' ' + first_line(error.what()));
+        } catch (const std::exception& error) {
+            // broken_connection, in_doubt_error; whatever else it may be, this connection is not used again.
+            throw DatabaseError(DatabaseFault::lost, first_line(error.what()));
+        }
+    }
+
+    void check() {
+        pqxx::nontransaction transaction(connection_);
+        const pqxx::result rows = transaction.exec(std::string(check_server));
+        const auto refuse = [](const std::string& what) { throw DatabaseError(DatabaseFault::refused, what); };
+        if (text(rows[0][0]) != "on on") refuse("fsync and full_page_writes must be on: nothing acknowledged may be lost");
+        if (text(rows[0][1]) == "off") refuse("synchronous_commit must not be off: nothing acknowledged may be lost");
+        if (text(rows[0][2]) != "UTF8") refuse("the database's encoding must be UTF8");
+        if (rows[0][3].as<int>() != 1) refuse("the schema is not complete: run the migrations");
+    }
+
+    static Page page_of(const pqxx::result& rows, int limit) {
+        Page page;
+        for (const pqxx::row& row : rows) {
+            if (!row[0].is_null()) page.total = row[0].as<std::int64_t>();
+            if (row[1].is_null()) break;  // the total alone
+            if (static_cast<int>(page.visitors.size()) == limit) {
+                page.more = true;
+                break;
+            }
+            page.visitors.push_back(visitor_at(row, 1));
+        }
+        return page;
+    }
+
+    Watchdog& watchdog_;
+    const std::chrono::milliseconds call_ms_;
+    pqxx::connection connection_;
+};
+
+}  // namespace
+
+std::unique_ptr<Database> connect_postgres(const PostgresSettings& settings, Watchdog& watchdog) {
+    try {
+        return std::make_unique<PostgresDatabase>(settings, watchdog);
+    } catch (const DatabaseError&) {
+        throw;
+    } catch (const std::exception& error) {
+        throw DatabaseError(DatabaseFault::refused, first_line(error.what()));
+    }
+}
+
+}  // namespace app

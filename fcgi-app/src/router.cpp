@@ -1,0 +1,60 @@
+// Finding a route, and the answers for requests that have none.
+#include "router.hpp"
+
+#include "json.hpp"
+
+#include <exception>
+
+namespace app {
+namespace {
+
+bool matches(std::string_view pattern, std::string_view path) {
+    const auto brace = pattern.find('{');
+    if (brace == std::string_view::npos) return pattern == path;
+    const std::string_view rest = path.substr(std::min(brace, path.size()));
+    return path.starts_with(pattern.substr(0, brace)) && !rest.empty() && rest.find('/') == std::string_view::npos;
+}
+
+}  // namespace
+
+const Route* Router::find(const Request& request, std::string& allowed) const {
+    const std::string_view method = request.method == "HEAD" ? std::string_view("GET") : request.method;
+    for (const Route& route : routes_) {
+        if (!matches(route.path, request.path)) continue;
+        if (route.method == method) return &route;
+        allowed += route.method == "GET" ? std::string("GET, HEAD, ") : std::string(route.method) + ", ";
+    }
+    return nullptr;
+}
+
+void Router::operator()(const ExchangePtr& exchange) const noexcept try {
+    std::string allowed;
+    if (const Route* route = find(exchange->request, allowed)) return route->handle(exchange);
+    if (allowed.empty()) {
+        return refuse(*exchange, {.status = 404, .detail = "There is nothing at this path."}, log_);
+    }
+    allowed += "OPTIONS";
+    if (exchange->request.method == "OPTIONS") {
+        return exchange->respond({.status = 204, .headers = {{"Allow", allowed}}});
+    }
+    refuse(*exchange, {.status = 405, .detail = "This path takes " + allowed + ".", .headers = {{"Allow", allowed}}}, log_);
+} catch (const std::exception& error) {
+    log_.error("defect", {{"request_id", exchange->request.request_id}, {"reason", std::string_view(error.what())}});
+    refuse(*exchange, {.status = 500, .detail = "Something went wrong that should not."}, log_);
+}
+
+void refuse(Exchange& exchange, const Problem& problem, Log& log) {
+    const Request& request = exchange.request;
+    log.write(log_line(problem.status < 500 ? "info" : "warning", "refused",
+                       {{"request_id", request.request_id},
+                        {"status", problem.status},
+                        {"type", problem.type},
+                        {"detail", problem.detail}}));
+    Response response{.status = problem.status, .headers = problem.headers};
+    response.headers.push_back({"Content-Type", "application/problem+json"});
+    response.headers.push_back({"Cache-Control", "no-store"});
+    response.set_body(problem_json(problem, request.path, request.request_id));
+    exchange.respond(response);
+}
+
+}  // namespace app

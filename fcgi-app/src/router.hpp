@@ -1,0 +1,38 @@
+// Which handler answers which request: the table of paths, and what HTTP says of every other one (404, 405,
+// OPTIONS). Knows nothing of what a handler does. Runs on the workers' threads.
+#pragma once
+
+#include "http.hpp"
+#include "log.hpp"
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace app {
+
+struct Route {
+    std::string_view method;  // GET answers HEAD too
+    std::string_view path;    // a part in braces stands for anything but a slash: /api/visitors/{id}
+    std::function<void(ExchangePtr)> handle;
+};
+
+class Router {
+public:
+    Router(std::vector<Route> routes, Log& log) : routes_(std::move(routes)), log_(log) {}
+
+    // Answers, or hands the exchange on to whoever will. Never throws: what a handler throws becomes a 500.
+    void operator()(const ExchangePtr& exchange) const noexcept;
+
+private:
+    const Route* find(const Request& request, std::string& allowed) const;
+
+    const std::vector<Route> routes_;
+    Log& log_;
+};
+
+// Answers with the problem as problem+json, and logs the refusal.
+void refuse(Exchange& exchange, const Problem& problem, Log& log);
+
+}  // namespace app

@@ -1,0 +1,293 @@
+// What the store's threads do with a batch: one statement for the additions, one for the deletions, one query for
+// each different question, and the answers of a whole group one after the other.
+#include "store.hpp"
+
+#include "csv.hpp"
+#include "etag.hpp"
+#include "json.hpp"
+#include "query_string.hpp"
+
+#include <array>
+#include <charconv>
+#include <map>
+#include <random>
+#include <unordered_set>
+#include <utility>
+
+namespace app {
+namespace {
+
+constexpr int rows_max_per_chunk = 200;
+constexpr int purged_keys_max_per_step = 1000;
+
+template <class... Callables>
+struct Overloaded : Callables... {
+    using Callables::operator()...;
+};
+template <class... Callables>
+Overloaded(Callables...) -> Overloaded<Callables...>;
+
+Problem no_such_visitor() {
+    return {.status = 404, .detail = "There is no visitor with this number."};
+}
+
+Document document(std::string body) {
+    Document made;
+    made.etag = strong_etag(body);
+    made.body = std::make_shared<const std::string>(std::move(body));
+    return made;
+}
+
+Result<Document> answer_page(Database& database, const PageQuestion& question) {
+    const Page page = database.page(question);
+    const std::string next = page.more ? next_link(question, page.visitors.back().id) : std::string();
+    Document made = document(to_json(page, next));
+    made.next = next;
+    return made;
+}
+
+Result<Document> answer_visitor(Database& database, const VisitorQuestion& question) {
+    const auto visitor = database.visitor(question.id);
+    if (!visitor) return no_such_visitor();
+    return document(to_json(*visitor));
+}
+
+Result<Document> answer_rows(Database& database, const RowsQuestion& question) {
+    const auto rows = database.rows(question.after, rows_max_per_chunk);
+    std::string csv;
+    for (const Visitor& visitor : rows) append_csv(csv, visitor);
+    Document made;
+    made.body = std::make_shared<const std::string>(std::move(csv));
+    if (rows.size() == rows_max_per_chunk) made.last_id = rows.back().id;
+    return made;
+}
+
+Result<Document> answer(Database& database, const Question& question) {
+    try {
+        return std::visit(
+            Overloaded{[&](const PageQuestion& page) { return answer_page(database, page); },
+                       [&](const VisitorQuestion& visitor) { return answer_visitor(database, visitor); },
+                       [&](const StatsQuestion& stats) -> Result<Document> {
+                           return document(to_json(database.stats(stats.days)));
+                       },
+                       [&](const RowsQuestion& rows) { return answer_rows(database, rows); }},
+            question);
+    } catch (const DatabaseError& error) {
+        // One question that takes too long is no reason to fail those beside it.
+        if (error.fault != DatabaseFault::busy) throw;
+        return database_away("The database did not answer in time.");
+    }
+}
+
+LaneLimits lane_limits(const StoreLimits& limits, std::size_t batch_max) {
+    return {.queue_max = limits.queue_max,
+            .batch_max = batch_max,
+            .queue_wait_ms = limits.queue_wait_ms,
+            .retry_ms = limits.retry_ms};
+}
+
+Problem read_lost() { return database_away(); }
+
+std::uint64_t random_number() {
+    std::random_device device;
+    return std::uniform_int_distribution<std::uint64_t>()(device);
+}
+
+void append_hex(std::string& out, std::uint64_t value) {
+    std::array<char, 16> digits{};
+    const auto end = std::to_chars(digits.begin(), digits.end(), value, 16).ptr;
+    out.append(static_cast<std::size_t>(digits.end() - end), '0').append(digits.begin(), end);
+}
+
+}  // namespace
+
+Problem database_away(std::string detail) {
+    return {.status = 503,
+            .type = "/problems/database-away",
+            .detail = std::move(detail),
+            .headers = {{"Retry-After", "1"}}};
+}
+
+Problem overloaded() {
+    return {.status = 503,
+            .type = "/problems/overloaded",
+            .detail = "The service has more to do than it can do in time. Nothing was changed.",
+            .headers = {{"Retry-After", "1"}}};
+}
+
+Problem outcome_unknown() {
+    return {.status = 503,
+            .type = "/problems/outcome-unknown",
+            .detail = "The connection to the database was lost before it confirmed this. It may or may not have been done.",
+            .headers = {{"Retry-After", "1"}}};
+}
+
+Store::Store(const StoreLimits& limits, const Connect& connect, const Connect& connect_for_search, Log& log)
+    : limits_(limits),
+      log_(log),
+      process_(random_number()),
+      writer_(
+          "writer", lane_limits(limits, limits.batch_max_rows), connect, log,
+          [this](Database& database, std::vector<Write>& writes) { carry_out(database, writes); }, outcome_unknown,
+          [](Database& database) {
+              return database.purge_keys(purged_keys_max_per_step) == purged_keys_max_per_step;
+          }),
+      first_page_(
+          "first_page", lane_limits(limits, limits.queue_max), connect, log,
+          [this](Database& database, std::vector<Read>& reads) { answer_reads(database, reads); }, read_lost),
+      other_reads_(
+          "other_reads", lane_limits(limits, limits.queue_max), connect, log,
+          [this](Database& database, std::vector<Read>& reads) { answer_reads(database, reads); }, read_lost),
+      searches_(
+          "searches", lane_limits(limits, limits.queue_max), connect_for_search, log,
+          [this](Database& database, std::vector<Read>& reads) { answer_reads(database, reads); }, read_lost) {}
+
+void Store::read(Question question, ExchangePtr exchange, WhenRead done) {
+    const auto* page = std::get_if<PageQuestion>(&question);
+    Lane<Read>& lane = page == nullptr        ? other_reads_
+                       : !page->text.empty() ? searches_
+                       : page->before        ? other_reads_
+                                             : first_page_;
+    lane.push({std::move(exchange), Clock::now(), std::move(question), std::move(done)});
+}
+
+void Store::add(NewVisitor visitor, std::string key, ExchangePtr exchange, WhenAdded done) {
+    const bool clients_key = !key.empty();
+    Addition addition{clients_key ? std::move(key) : own_key(), std::move(visitor.name)};
+    writer_.push({std::move(exchange), Clock::now(), Add{std::move(addition), clients_key, std::move(done)}});
+}
+
+void Store::remove(std::int64_t id, ExchangePtr exchange, WhenRemoved done) {
+    writer_.push({std::move(exchange), Clock::now(), Remove{id, std::move(done)}});
+}
+
+void Store::close() {
+    writer_.close();
+    first_page_.close();
+    other_reads_.close();
+    searches_.close();
+}
+
+void Store::Read::answer(const Result<Document>& result) { done(*std::exchange(exchange, nullptr), result); }
+
+void Store::Write::fail(const Problem& problem) {
+    const ExchangePtr answered = std::exchange(exchange, nullptr);
+    std::visit([&](const auto& write) { write.done(*answered, problem); }, what);
+}
+
+void Store::answer_reads(Database& database, std::vector<Read>& reads) {
+    std::map<Question, std::vector<Read*>> groups;
+    for (Read& read : reads) groups[read.question].push_back(&read);
+    for (const auto& [question, readers] : groups) {
+        // The questions before this one may have taken long.
+        const bool too_late = readers.front()->arrived < Clock::now() - 2 * limits_.queue_wait_ms;
+        const Result<Document> result = too_late ? overloaded() : app::answer(database, question);
+        for (Read* reader : readers) reader->answer(result);
+    }
+}
+
+void Store::carry_out(Database& database, std::vector<Write>& writes) {
+    std::vector<Write*> additions;
+    std::vector<Write*> deletions;
+    for (Write& write : writes) {
+        (std::holds_alternative<Add>(write.what) ? additions : deletions).push_back(&write);
+    }
+    add_all(database, std::move(additions));
+    remove_all(database, deletions);
+}
+
+// A key that stands twice waits for the next statement, where it finds what the first one added.
+void Store::add_all(Database& database, std::vector<Write*> writes) {
+    while (!writes.empty()) {
+        std::unordered_set<std::string_view> keys;
+        std::vector<Write*> distinct;
+        std::vector<Write*> later;
+        for (Write* write : writes) {
+            (keys.insert(std::get<Add>(write->what).addition.key).second ? distinct : later).push_back(write);
+        }
+        add_distinct(database, distinct);
+        writes = std::move(later);
+    }
+}
+
+void Store::add_distinct(Database& database, const std::vector<Write*>& writes) {
+    std::vector<Addition> additions;
+    for (const Write* write : writes) additions.push_back(std::get<Add>(write->what).addition);
+    std::vector<Added> added;
+    try {
+        added = database.add(additions);
+    } catch (const DatabaseError& error) {
+        if (error.fault != DatabaseFault::rejected) throw;
+        // One bad row fails its whole batch: alone, only the culprit does.
+        if (writes.size() > 1) {
+            for (Write* write : writes) add_distinct(database, {write});
+            return;
+        }
+        log_.error("addition_rejected", {{"request_id", writes.front()->exchange->request.request_id},
+                                         {"reason", std::string_view(error.what())}});
+        return writes.front()->fail({.status = 422, .detail = "The database does not take this name."});
+    }
+    std::string lines;
+    for (std::size_t i = 0; i < writes.size(); ++i) {
+        // A batch that was sent twice is no replay to its clients.
+        if (!std::get<Add>(writes[i]->what).clients_key) added[i].fresh = true;
+        if (!added[i].fresh) continue;
+        lines += log_line("info", "visitor_added",
+                          {{"request_id", writes[i]->exchange->request.request_id}, {"id", added[i].visitor.id}});
+    }
+    if (!lines.empty()) log_.write(lines);
+    for (std::size_t i = 0; i < writes.size(); ++i) {
+        const ExchangePtr exchange = std::exchange(writes[i]->exchange, nullptr);
+        const Add& add = std::get<Add>(writes[i]->what);
+        if (added[i].requested_name == add.addition.name) {
+            add.done(*exchange, added[i]);
+        } else {
+            add.done(*exchange, Problem{.status = 422,
+                                        .type = "/problems/key-reused",
+                                        .detail = "This Idempotency-Key was used with another name."});
+        }
+    }
+}
+
+void Store::remove_all(Database& database, const std::vector<Write*>& writes) {
+    if (writes.empty()) return;
+    std::vector<std::int64_t> ids;
+    std::vector<bool> sent_before;
+    for (Write* write : writes) {
+        Remove& remove = std::get<Remove>(write->what);
+        ids.push_back(remove.id);
+        sent_before.push_back(std::exchange(remove.sent, true));
+    }
+    const std::vector<std::int64_t> removed = database.remove(ids);
+    std::unordered_set<std::int64_t> gone(removed.begin(), removed.end());
+    std::string lines;
+    for (const Write* write : writes) {
+        const std::int64_t id = std::get<Remove>(write->what).id;
+        if (gone.contains(id)) {
+            lines += log_line("info", "visitor_removed", {{"request_id", write->exchange->request.request_id}, {"id", id}});
+        }
+    }
+    if (!lines.empty()) log_.write(lines);
+    for (std::size_t i = 0; i < writes.size(); ++i) {
+        const ExchangePtr exchange = std::exchange(writes[i]->exchange, nullptr);
+        const Remove& remove = std::get<Remove>(writes[i]->what);
+        if (gone.erase(remove.id) != 0) {  // of two that ask for the same id, the first deleted it
+            remove.done(*exchange, std::monostate());
+        } else {
+            remove.done(*exchange, sent_before[i] ? outcome_unknown() : no_such_visitor());
+        }
+    }
+}
+
+// Begins with a space, which no client's key has; then the time, so that these keys stay together and can be
+// purged as a range.
+std::string Store::own_key() {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    std::string key = " ";
+    append_hex(key, static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(now).count()));
+    append_hex(key, process_);
+    append_hex(key, own_keys_.fetch_add(1, std::memory_order_relaxed));
+    return key;
+}
+
+}  // namespace app

@@ -1,0 +1,73 @@
+// Visitors as values, and the rule for a name. Knows neither HTTP nor SQL nor JSON. Any thread.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace app {
+
+// API.md, "Adding". Counted in code points after trimming; the table has the same rule as a CHECK.
+constexpr std::size_t name_max_code_points = 50;
+
+struct Visitor {
+    std::int64_t id = 0;
+    std::string name;        // valid UTF-8
+    std::string created_at;  // RFC 3339 in UTC with six fractional digits: 2026-11-24T03:33:00.123456Z
+
+    bool operator==(const Visitor&) const = default;
+};
+
+// What a client asks to be added. No name: the visitor is called Visitor_{id}.
+struct NewVisitor {
+    std::optional<std::string> name;  // trimmed and checked
+
+    bool operator==(const NewVisitor&) const = default;
+};
+
+enum class NameFault { none, length, characters };
+
+// `text` without the Unicode white space at both ends.
+std::string_view trim(std::string_view utf8);
+
+// Whether `utf8`, which is valid UTF-8 and trimmed, may be a name.
+NameFault check_name(std::string_view utf8);
+
+// The questions that can be asked. Two that compare equal get the same answer.
+struct PageQuestion {
+    int limit = 20;                       // 1 to 100
+    std::optional<std::int64_t> before;   // only smaller ids
+    std::string text;                     // only names that contain it; empty: all
+
+    auto operator<=>(const PageQuestion&) const = default;
+};
+struct VisitorQuestion {
+    std::int64_t id = 0;
+
+    auto operator<=>(const VisitorQuestion&) const = default;
+};
+struct StatsQuestion {
+    int days = 30;  // 1 to 366
+
+    auto operator<=>(const StatsQuestion&) const = default;
+};
+
+struct Page {
+    std::vector<Visitor> visitors;        // newest first, at most the limit
+    bool more = false;                    // older ones exist
+    std::optional<std::int64_t> total;    // of all, or of the matches; none where counting takes too long
+};
+
+struct DayCount {
+    std::string day;  // 2026-11-24, UTC
+    std::int64_t count = 0;
+};
+struct Stats {
+    std::int64_t total = 0;
+    std::vector<DayCount> days;  // newest first, the first is today
+};
+
+}  // namespace app

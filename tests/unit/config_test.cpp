@@ -1,0 +1,87 @@
+// Settings: each limit at its bounds and beyond, and the names in the complaints.
+#include "config.hpp"
+
+#include <boost/test/data/monomorphic.hpp>
+#include <boost/test/data/test_case.hpp>
+#include <boost/test/unit_test.hpp>
+#include <cstdio>
+#include <fstream>
+#include <ostream>
+#include <unistd.h>
+
+namespace {
+
+struct Bounds {
+    const char* name;
+    long least;
+    long most;
+};
+std::ostream& operator<<(std::ostream& out, const Bounds& row) { return out << row.name; }
+
+const std::vector<Bounds> numbers{
+    {"APP_THREADS", 1, 64},
+    {"APP_CONNECTIONS_MAX", 16, 4096},
+    {"APP_QUEUE_MAX", 1, 65'536},
+    {"APP_BATCH_MAX_ROWS", 1, 1000},
+    {"APP_REQUEST_READ_MS", 50, 10'000},
+    {"APP_QUEUE_WAIT_MS", 100, 10'000},
+    {"APP_DATABASE_CALL_MS", 100, 20'000},
+    {"APP_DRAIN_MS", 0, 15'000},
+};
+
+std::string complaint(const app::Environment& environment) {
+    try {
+        app::parse_config(environment);
+    } catch (const app::ConfigError& error) {
+        return error.what();
+    }
+    return {};
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(config_test, *boost::unit_test::timeout(10))
+
+BOOST_DATA_TEST_CASE(each_number_is_taken_within_its_bounds_and_refused_by_name_beyond, boost::unit_test::data::make(numbers), row) {
+    for (const long good : {row.least, row.most}) BOOST_TEST(complaint({{row.name, std::to_string(good)}}) == "");
+    for (const std::string& bad : {std::to_string(row.least - 1), std::to_string(row.most + 1), std::string("1x"),
+                                  std::string(" 1"), std::string("1.5"), std::string("99999999999999999999")}) {
+        BOOST_TEST(complaint({{row.name, bad}}) == std::string(row.name) + "=" + bad + ": must be a whole number from " +
+                                                       std::to_string(row.least) + " to " + std::to_string(row.most));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(nothing_set_is_every_default) {
+    const app::Config config = app::parse_config({});
+    BOOST_TEST(config.threads == 4);
+    BOOST_TEST(config.listen == "127.0.0.1:9000");
+    BOOST_TEST(config.admin_token.empty());
+}
+
+BOOST_AUTO_TEST_CASE(an_empty_value_is_none) { BOOST_TEST(app::parse_config({{"APP_THREADS", ""}}).threads == 4); }
+
+BOOST_AUTO_TEST_CASE(addresses_are_checked) {
+    for (const char* good : {"0.0.0.0:9000", "app:65535", "unix:/run/app.sock"}) {
+        BOOST_TEST(app::parse_config({{"APP_LISTEN", good}}).listen == good);
+    }
+    for (const char* bad : {"9000", ":9000", "host:", "host:0", "host:65536", "unix:", "unix:relative"}) {
+        BOOST_TEST(complaint({{"APP_LISTEN", bad}}).starts_with("APP_LISTEN="));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(every_fault_is_named_at_once) {
+    BOOST_TEST(complaint({{"APP_THREADS", "0"}, {"APP_THREAD", "4"}, {"PATH", "/bin"}}) ==
+               "APP_THREADS=0: must be a whole number from 1 to 64\nAPP_THREAD: there is no such setting");
+}
+
+BOOST_AUTO_TEST_CASE(the_admin_token_is_the_files_text_without_one_newline) {
+    const std::string path = "/tmp/config_test." + std::to_string(::getpid());
+    std::ofstream(path) << "to ken\n\n";
+    BOOST_TEST(app::parse_config({{"ADMIN_TOKEN_FILE", path}}).admin_token == "to ken\n");
+    std::ofstream(path, std::ios::trunc) << "\n";
+    BOOST_TEST(complaint({{"ADMIN_TOKEN_FILE", path}}) == "ADMIN_TOKEN_FILE: " + path + " is empty");
+    std::remove(path.c_str());
+    BOOST_TEST(complaint({{"ADMIN_TOKEN_FILE", path}}) == "ADMIN_TOKEN_FILE: " + path + " cannot be read");
+}
+
+BOOST_AUTO_TEST_SUITE_END()

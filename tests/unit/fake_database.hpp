@@ -1,0 +1,186 @@
+// A database in memory, shared by all connections that FakeServer makes, with the faults of a real one at will:
+// away, lost before or after the commit, busy, held in the middle of a call.
+#pragma once
+
+#include "database.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace app {
+
+class FakeServer {
+public:
+    // What happens to the next calls, in order; calls beyond them go well.
+    struct Fault {
+        DatabaseFault fault;
+        bool after_commit = false;
+    };
+
+    Connect connect();
+
+    void set_away(bool is_away) {
+        const std::lock_guard lock(mutex_);
+        away_ = is_away;
+    }
+    void fail_next(Fault fault) {
+        const std::lock_guard lock(mutex_);
+        faults_.push_back(fault);
+    }
+    // Calls wait until release(); waits itself until one does.
+    void hold() {
+        const std::lock_guard lock(mutex_);
+        held_ = true;
+    }
+    void wait_for_held_call() {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] { return waiting_ > 0; });
+    }
+    void release() {
+        const std::lock_guard lock(mutex_);
+        held_ = false;
+        changed_.notify_all();
+    }
+    std::vector<std::string> calls() {
+        const std::lock_guard lock(mutex_);
+        return calls_;
+    }
+    std::map<std::int64_t, std::string> visitors() {
+        const std::lock_guard lock(mutex_);
+        return visitors_;
+    }
+
+private:
+    friend class FakeDatabase;
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool away_ = false;
+    bool held_ = false;
+    int waiting_ = 0;
+    std::deque<Fault> faults_;
+    std::vector<std::string> calls_;
+    std::map<std::int64_t, std::string> visitors_;
+    std::map<std::string, Added> keys_;
+    std::int64_t last_id_ = 0;
+};
+
+class FakeDatabase final : public Database {
+    template <class Action>
+    auto call(std::string name, Action action) {
+        std::unique_lock lock(server_.mutex_);
+        server_.calls_.push_back(std::move(name));
+        if (server_.held_) {
+            ++server_.waiting_;
+            server_.changed_.notify_all();
+            server_.changed_.wait(lock, [this] { return !server_.held_; });
+            --server_.waiting_;
+        }
+        std::optional<FakeServer::Fault> fault;
+        if (!server_.faults_.empty()) {
+            fault = server_.faults_.front();
+            server_.faults_.pop_front();
+        }
+        if (fault && !fault->after_commit) throw DatabaseError(fault->fault, "made by the test");
+        auto answer = action();
+        if (fault) throw DatabaseError(fault->fault, "made by the test, after the commit");
+        return answer;
+    }
+
+public:
+    explicit FakeDatabase(FakeServer& server) : server_(server) {}
+
+    std::vector<Added> add(const std::vector<Addition>& additions) override {
+        return call("add " + std::to_string(additions.size()), [&] {
+            for (const Addition& addition : additions) {
+                if (addition.name == "rejected") throw DatabaseError(DatabaseFault::rejected, "23514");
+            }
+            std::vector<Added> answers;
+            for (const Addition& addition : additions) {
+                const auto known = server_.keys_.find(addition.key);
+                if (known != server_.keys_.end()) {
+                    answers.push_back(known->second);
+                    answers.back().fresh = false;
+                    continue;
+                }
+                const std::int64_t id = ++server_.last_id_;
+                const std::string name = addition.name.value_or("Visitor_" + std::to_string(id));
+                server_.visitors_[id] = name;
+                answers.push_back({{id, name, "2026-11-24T03:33:00.123456Z"}, addition.name, true});
+                server_.keys_[addition.key] = answers.back();
+            }
+            return answers;
+        });
+    }
+    std::vector<std::int64_t> remove(const std::vector<std::int64_t>& ids) override {
+        return call("remove " + std::to_string(ids.size()), [&] {
+            std::vector<std::int64_t> removed;
+            for (const std::int64_t id : ids) {
+                if (server_.visitors_.erase(id) != 0) removed.push_back(id);
+            }
+            return removed;
+        });
+    }
+    int purge_keys(int) override { return 0; }
+    Page page(const PageQuestion& question) override {
+        return call("page " + std::to_string(question.limit) + question.text, [&] {
+            Page page;
+            page.total = static_cast<std::int64_t>(server_.visitors_.size());
+            for (auto visitor = server_.visitors_.rbegin(); visitor != server_.visitors_.rend(); ++visitor) {
+                if (question.before && visitor->first >= *question.before) continue;
+                if (static_cast<int>(page.visitors.size()) == question.limit) {
+                    page.more = true;
+                    break;
+                }
+                page.visitors.push_back({visitor->first, visitor->second, "2026-11-24T03:33:00.123456Z"});
+            }
+            return page;
+        });
+    }
+    std::optional<Visitor> visitor(std::int64_t id) override {
+        return call("visitor " + std::to_string(id), [&]() -> std::optional<Visitor> {
+            const auto found = server_.visitors_.find(id);
+            if (found == server_.visitors_.end()) return std::nullopt;
+            return Visitor{id, found->second, "2026-11-24T03:33:00.123456Z"};
+        });
+    }
+    Stats stats(int days) override {
+        return call("stats " + std::to_string(days), [&] {
+            return Stats{static_cast<std::int64_t>(server_.visitors_.size()), {{"2026-11-24", 0}}};
+        });
+    }
+    std::vector<Visitor> rows(std::int64_t after, int rows_max) override {
+        return call("rows", [&] {
+            std::vector<Visitor> rows;
+            for (auto row = server_.visitors_.upper_bound(after); row != server_.visitors_.end(); ++row) {
+                if (static_cast<int>(rows.size()) == rows_max) break;
+                rows.push_back({row->first, row->second, "2026-11-24T03:33:00.123456Z"});
+            }
+            return rows;
+        });
+    }
+    void ping() override {
+        call("ping", [] { return 0; });
+    }
+
+private:
+    FakeServer& server_;
+};
+
+inline Connect FakeServer::connect() {
+    return [this]() -> std::unique_ptr<Database> {
+        const std::lock_guard lock(mutex_);
+        if (away_) throw DatabaseError(DatabaseFault::refused, "away");
+        return std::make_unique<FakeDatabase>(*this);
+    };
+}
+
+}  // namespace app

@@ -1,0 +1,257 @@
+// The FastCGI edge on a real unix socket: that libfcgi, given a connection by fields which its header calls private,
+// reads, answers and keeps it; and that no peer holds up another.
+#include "fcgi_server.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/test/unit_test.hpp>
+#include <cstring>
+#include <future>
+#include <memory>
+#include <string>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <thread>
+#include <unistd.h>
+
+namespace {
+
+using namespace app;
+using namespace std::chrono_literals;
+
+std::string record(int type, const std::string& content) {
+    return std::string{1, static_cast<char>(type), 0, 1, static_cast<char>(content.size() >> 8),
+                       static_cast<char>(content.size()), 0, 0} + content;
+}
+std::string pair(const std::string& name, const std::string& value) {
+    return std::string{static_cast<char>(name.size()), static_cast<char>(value.size())} + name + value;
+}
+std::string request(const std::string& method, const std::string& path, const std::string& body = {}) {
+    return record(1, std::string{0, 1, 1, 0, 0, 0, 0, 0}) +
+           record(4, pair("REQUEST_METHOD", method) + pair("DOCUMENT_URI", path) +
+                         pair("CONTENT_LENGTH", std::to_string(body.size()))) +
+           record(4, "") + (body.empty() ? "" : record(5, body)) + record(5, "");
+}
+
+class Peer {
+public:
+    explicit Peer(const std::string& path) : fd_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        path.copy(address.sun_path, sizeof address.sun_path - 1);
+        BOOST_REQUIRE(::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    }
+    Peer(const Peer&) = delete;
+    Peer& operator=(const Peer&) = delete;
+    ~Peer() { ::close(fd_); }
+
+    void send(const std::string& bytes) const {
+        BOOST_REQUIRE(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()));
+    }
+    // All that comes up to the end of an answer (END_REQUEST, 16 bytes) or of the connection.
+    std::string answer() const {
+        std::string text;
+        std::array<char, 4096> piece{};
+        while (!ends(text)) {
+            const ssize_t count = ::recv(fd_, piece.data(), piece.size(), 0);
+            if (count <= 0) break;
+            text.append(piece.data(), static_cast<std::size_t>(count));
+        }
+        return text;
+    }
+    bool closed_by_server() const {
+        char byte = 0;
+        return ::recv(fd_, &byte, 1, 0) == 0;
+    }
+
+private:
+    static bool ends(const std::string& text) {
+        return text.size() >= 16 && std::memcmp(text.data() + text.size() - 16, "\1\3", 2) == 0;
+    }
+    const int fd_;
+};
+
+// Answers with what was asked, at once.
+void echo(const ExchangePtr& exchange) {
+    Response response{.status = 200, .headers = {{"Content-Type", "text/plain"}}};
+    response.set_body(exchange->request.method + ' ' + exchange->request.path + ' ' + exchange->request.body);
+    exchange->respond(response);
+}
+
+struct Served {
+    explicit Served(FcgiServer::Handle handle = echo, FcgiServerLimits limits = {.threads = 2, .request_read_ms = 10s, .drain_ms = 0ms})
+        : path("/tmp/fcgi_server_test." + std::to_string(::getpid())),
+          server("unix:" + path, limits, std::move(handle), watchdog, log) {}
+
+    Watchdog watchdog;
+    Log log{-1};
+    const std::string path;
+    FcgiServer server;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(fcgi_server_test, *boost::unit_test::timeout(20))
+
+BOOST_AUTO_TEST_CASE(a_connection_is_kept_and_serves_one_request_after_the_other) {
+    Served it;
+    const Peer peer(it.path);
+    for (const char* body : {"first", "", "third"}) {
+        peer.send(request("POST", "/api", body));
+        BOOST_TEST(peer.answer().find("\r\n\r\nPOST /api " + std::string(body)) != std::string::npos);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(the_answer_has_status_length_and_body_and_a_heads_has_no_body) {
+    Served it;
+    const Peer peer(it.path);
+    peer.send(request("HEAD", "/api"));
+    const std::string answer = peer.answer();
+    BOOST_TEST(answer.find("Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\n") != std::string::npos);
+    BOOST_TEST(answer.find("HEAD /api") == std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_body_larger_than_libfcgis_buffer_arrives_whole) {
+    Served it;
+    const Peer peer(it.path);
+    const std::string body(20'000, 'x');
+    peer.send(request("POST", "/api", body));
+    BOOST_TEST(peer.answer().size() > body.size());
+}
+
+BOOST_AUTO_TEST_CASE(a_request_in_two_halves_is_read_when_it_is_whole) {
+    Served it;
+    const Peer peer(it.path);
+    const std::string bytes = request("GET", "/api");
+    peer.send(bytes.substr(0, 20));
+    const Peer other(it.path);
+    other.send(bytes);
+    BOOST_TEST(!other.answer().empty());
+    peer.send(bytes.substr(20));
+    BOOST_TEST(peer.answer().find("GET /api") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(half_requests_and_silence_end_and_slow_nobody) {
+    Served it(echo, {.threads = 2, .request_read_ms = 300ms, .drain_ms = 0ms});
+    const Peer silent(it.path);
+    const Peer half(it.path);
+    half.send(request("GET", "/api").substr(0, 20));
+    const Peer also_half(it.path);
+    also_half.send("\x01");
+    const Peer good(it.path);
+    good.send(request("GET", "/api"));
+    BOOST_TEST(!good.answer().empty());
+    BOOST_TEST(silent.closed_by_server());
+    BOOST_TEST(half.closed_by_server());
+    BOOST_TEST(also_half.closed_by_server());
+    good.send(request("GET", "/api"));  // one that has asked before may be silent for as long as it likes
+    BOOST_TEST(!good.answer().empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_malformed_request_closes_its_connection) {
+    Served it;
+    const Peer peer(it.path);
+    peer.send("GET / HTTP/1.1\r\n\r\n");
+    BOOST_TEST(peer.answer().empty());
+}
+
+BOOST_AUTO_TEST_CASE(an_exchange_that_is_dropped_closes_its_connection_without_an_end) {
+    Served it([](const ExchangePtr&) {});
+    const Peer peer(it.path);
+    peer.send(request("GET", "/api"));
+    BOOST_TEST(peer.answer().empty());
+}
+
+BOOST_AUTO_TEST_CASE(the_answer_may_come_from_another_thread_after_the_handler_returned) {
+    std::promise<ExchangePtr> taken;
+    Served it([&](const ExchangePtr& exchange) { taken.set_value(exchange); });
+    const Peer peer(it.path);
+    peer.send(request("GET", "/api"));
+    ExchangePtr exchange = taken.get_future().get();
+    BOOST_TEST(exchange->client_waits());
+    echo(std::exchange(exchange, nullptr));
+    BOOST_TEST(peer.answer().find("GET /api") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_client_that_has_gone_is_seen) {
+    std::promise<ExchangePtr> taken;
+    Served it([&](const ExchangePtr& exchange) { taken.set_value(exchange); });
+    auto peer = std::make_unique<Peer>(it.path);
+    peer->send(request("GET", "/api"));
+    const ExchangePtr exchange = taken.get_future().get();
+    BOOST_TEST(exchange->client_waits());
+    peer.reset();
+    BOOST_TEST(!exchange->client_waits());
+}
+
+BOOST_AUTO_TEST_CASE(a_stream_goes_on_as_the_client_takes_it) {
+    std::function<void(Exchange&, int)> send = [&](Exchange& exchange, int left) {
+        if (left == 0) return exchange.write("end", nullptr);
+        exchange.write(std::string(50'000, 'x'), [&send, left](Exchange& next) { send(next, left - 1); });
+    };
+    Served it([&](const ExchangePtr& exchange) {
+        exchange->begin({.status = 200});
+        send(*exchange, 40);
+    });
+    const Peer peer(it.path);
+    peer.send(request("GET", "/api"));
+    const std::string answer = peer.answer();
+    BOOST_TEST(std::ranges::count(answer, 'x') == 40 * 50'000);
+    BOOST_TEST(answer.find("end") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(more_connections_than_the_limit_wait_for_their_turn) {
+    Served it(echo, {.threads = 2, .connections_max = 2, .request_read_ms = 10s, .drain_ms = 0ms});
+    auto one = std::make_unique<Peer>(it.path);
+    const Peer two(it.path);
+    one->send(request("GET", "/one"));
+    two.send(request("GET", "/two"));
+    BOOST_TEST(!one->answer().empty());
+    BOOST_TEST(!two.answer().empty());
+    const Peer three(it.path);
+    three.send(request("GET", "/three"));
+    one.reset();
+    BOOST_TEST(three.answer().find("GET /three") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(draining_answers_what_is_in_hand_and_takes_nobody_new) {
+    std::promise<ExchangePtr> taken;
+    Served it([&](const ExchangePtr& exchange) { taken.set_value(exchange); });
+    const Peer peer(it.path);
+    peer.send(request("GET", "/api"));
+    ExchangePtr exchange = taken.get_future().get();
+    std::thread draining([&] { it.server.drain(); });
+    while (::access(it.path.c_str(), F_OK) == 0) std::this_thread::yield();
+    echo(std::exchange(exchange, nullptr));
+    draining.join();
+    BOOST_TEST(peer.answer().find("GET /api") != std::string::npos);
+    BOOST_TEST(peer.closed_by_server());
+}
+
+BOOST_AUTO_TEST_CASE(the_socket_is_its_owners_and_groups_alone_and_a_stale_one_is_no_obstacle) {
+    const std::string path = "/tmp/fcgi_server_test." + std::to_string(::getpid());
+    const int stale = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    BOOST_REQUIRE(::bind(stale, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    ::close(stale);
+    Served it;
+    struct stat status {};
+    BOOST_REQUIRE(::stat(it.path.c_str(), &status) == 0);
+    BOOST_TEST((status.st_mode & 0777) == 0660U);
+    BOOST_TEST(fcgi_probe("unix:" + it.path, "/health", 1000ms));
+}
+
+BOOST_AUTO_TEST_CASE(an_address_in_use_is_an_error_that_names_it) {
+    Served it;
+    Watchdog watchdog;
+    Log log{-1};
+    BOOST_CHECK_THROW(FcgiServer("unix:" + it.path, {}, echo, watchdog, log), std::system_error);
+    BOOST_TEST(fcgi_probe("unix:" + it.path, "/", 1000ms));
+}
+
+BOOST_AUTO_TEST_CASE(a_probe_of_nobody_fails) { BOOST_TEST(!fcgi_probe("unix:/tmp/nobody.sock", "/health", 100ms)); }
+
+BOOST_AUTO_TEST_SUITE_END()

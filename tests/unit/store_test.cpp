@@ -1,0 +1,284 @@
+// The store's promises on a database that fails as told: grouping, linearizable reads, exactly once, and an answer for
+// everybody.
+#include "fake_database.hpp"
+#include "fake_exchange.hpp"
+#include "store.hpp"
+
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <unistd.h>
+
+namespace {
+
+using namespace app;
+using namespace std::chrono_literals;
+
+struct Fixture {
+    explicit Fixture(StoreLimits limits = {}) : store(limits, server.connect(), server.connect(), log) {
+        BOOST_REQUIRE(settled(ask(StatsQuestion{}, 200)).status == 200);
+    }
+
+    // Answers with the status, and the body or the problem's type.
+    std::shared_ptr<FakeExchange> ask(Question question, int = 0) {
+        auto exchange = exchange_for();
+        store.read(std::move(question), exchange, [](Exchange& asker, const Result<Document>& document) {
+            Response response{.status = document ? 200 : document.error().status};
+            response.set_body(document ? *document->body : std::string(document.error().type));
+            asker.respond(response);
+        });
+        return exchange;
+    }
+    std::shared_ptr<FakeExchange> add(std::optional<std::string> name, std::string key = {}) {
+        auto exchange = exchange_for();
+        store.add({std::move(name)}, std::move(key), exchange, [](Exchange& asker, const Result<Added>& added) {
+            Response response{.status = added ? 201 : added.error().status};
+            response.set_body(added ? std::to_string(added->visitor.id) + (added->fresh ? " fresh" : " replayed")
+                                    : std::string(added.error().type));
+            asker.respond(response);
+        });
+        return exchange;
+    }
+    std::shared_ptr<FakeExchange> remove(std::int64_t id) {
+        auto exchange = exchange_for();
+        store.remove(id, exchange, [](Exchange& asker, const Result<std::monostate>& removed) {
+            Response response{.status = removed ? 204 : removed.error().status};
+            response.set_body(removed ? "" : std::string(removed.error().type));
+            asker.respond(response);
+        });
+        return exchange;
+    }
+    // The lanes connect by themselves: the first question may come before they have.
+    Response settled(std::shared_ptr<FakeExchange> exchange) {
+        Response response = exchange->response();
+        for (int tries = 0; response.status == 503 && tries < 200; ++tries) {
+            std::this_thread::sleep_for(5ms);
+            response = ask(StatsQuestion{})->response();
+        }
+        return response;
+    }
+    // Until the writer and the first page's lane are connected, too.
+    void wait_until_connected() {
+        while (add({})->response().status != 201) std::this_thread::sleep_for(1ms);
+        while (ask(PageQuestion{})->response().status != 200) std::this_thread::sleep_for(1ms);
+        while (ask(PageQuestion{.text = "a"})->response().status != 200) std::this_thread::sleep_for(1ms);
+    }
+    std::size_t calls(const std::string& name) {
+        const auto all = server.calls();
+        return static_cast<std::size_t>(std::ranges::count(all, name));
+    }
+
+    FakeServer server;
+    Log log{-1};
+    Store store;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(store_test, *boost::unit_test::timeout(20))
+
+BOOST_AUTO_TEST_CASE(additions_that_come_during_a_commit_are_one_batch) {
+    Fixture it;
+    it.wait_until_connected();
+    it.server.hold();
+    const auto first = it.add("first");
+    it.server.wait_for_held_call();
+    std::vector<std::shared_ptr<FakeExchange>> others;
+    for (int i = 0; i < 5; ++i) others.push_back(it.add("other"));
+    it.server.release();
+    BOOST_TEST(first->response().status == 201);
+    for (const auto& other : others) BOOST_TEST(other->response().status == 201);
+    BOOST_TEST(it.calls("add 5") == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_read_that_comes_during_a_query_waits_for_the_next_one) {
+    Fixture it;
+    it.wait_until_connected();
+    const std::size_t before = it.calls("page 20");
+    it.server.hold();
+    const auto first = it.ask(PageQuestion{});
+    it.server.wait_for_held_call();
+    const auto second = it.ask(PageQuestion{});
+    const auto third = it.ask(PageQuestion{});
+    it.server.release();
+    for (const auto& read : {first, second, third}) BOOST_TEST(read->response().status == 200);
+    BOOST_TEST(it.calls("page 20") - before == 2);  // the second and the third share one
+}
+
+BOOST_AUTO_TEST_CASE(different_questions_get_different_answers) {
+    Fixture it;
+    it.wait_until_connected();
+    BOOST_TEST(body(it.ask(VisitorQuestion{1})->response()).find("Visitor_1") != std::string::npos);
+    BOOST_TEST(it.ask(VisitorQuestion{99})->response().status == 404);
+}
+
+BOOST_AUTO_TEST_CASE(a_key_that_stands_twice_in_a_batch_adds_once) {
+    Fixture it;
+    it.wait_until_connected();
+    it.server.hold();
+    const auto blocker = it.add({});
+    it.server.wait_for_held_call();
+    const auto one = it.add("Ada", "k");
+    const auto two = it.add("Ada", "k");
+    const auto other = it.add("Bob", "k");
+    it.server.release();
+    const std::string added = body(one->response());
+    const std::string again = body(two->response());
+    BOOST_TEST(added.ends_with(" fresh"));
+    BOOST_TEST(again.ends_with(" replayed"));
+    BOOST_TEST(added.substr(0, added.find(' ')) == again.substr(0, again.find(' ')));
+    BOOST_TEST(body(other->response()) == "/problems/key-reused");
+    blocker->response();
+}
+
+BOOST_AUTO_TEST_CASE(a_replay_without_a_name_is_no_other_name) {
+    Fixture it;
+    it.wait_until_connected();
+    it.add({}, "k")->response();
+    BOOST_TEST(body(it.add({}, "k")->response()).ends_with(" replayed"));
+    BOOST_TEST(it.add("Ada", "k")->response().status == 422);
+}
+
+BOOST_AUTO_TEST_CASE(a_commit_whose_answer_is_lost_adds_once_and_is_answered) {
+    Fixture it;
+    it.wait_until_connected();
+    const std::size_t before = it.server.visitors().size();
+    it.server.fail_next({DatabaseFault::lost, true});
+    BOOST_TEST(body(it.add("Ada")->response()).ends_with(" fresh"));
+    BOOST_TEST(it.server.visitors().size() == before + 1);
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_found_out_is_an_unknown_outcome) {
+    Fixture it({.retry_ms = 100ms});
+    it.wait_until_connected();
+    it.server.set_away(true);
+    it.server.fail_next({DatabaseFault::lost, true});
+    BOOST_TEST(body(it.add("Ada")->response()) == "/problems/outcome-unknown");
+}
+
+BOOST_AUTO_TEST_CASE(a_read_whose_connection_is_lost_is_asked_again) {
+    Fixture it;
+    it.wait_until_connected();
+    it.server.fail_next({DatabaseFault::lost});
+    BOOST_TEST(it.ask(PageQuestion{})->response().status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(a_deletion_whose_answer_is_lost_is_unknown_only_if_it_cannot_be_seen) {
+    Fixture it;
+    it.wait_until_connected();
+    it.server.fail_next({DatabaseFault::lost, false});
+    BOOST_TEST(it.remove(1)->response().status == 204);
+    it.add("Ada")->response();
+    const std::int64_t last = it.server.visitors().rbegin()->first;
+    it.server.fail_next({DatabaseFault::lost, true});
+    BOOST_TEST(body(it.remove(last)->response()) == "/problems/outcome-unknown");
+    BOOST_TEST(it.remove(last)->response().status == 404);
+}
+
+BOOST_AUTO_TEST_CASE(of_two_that_delete_the_same_one_does) {
+    Fixture it;
+    it.wait_until_connected();
+    it.server.hold();
+    const auto blocker = it.add({});
+    it.server.wait_for_held_call();
+    const auto one = it.remove(1);
+    const auto two = it.remove(1);
+    it.server.release();
+    BOOST_TEST(one->response().status == 204);
+    BOOST_TEST(two->response().status == 404);
+    blocker->response();
+}
+
+BOOST_AUTO_TEST_CASE(one_rejected_row_fails_alone) {
+    Fixture it;
+    it.wait_until_connected();
+    it.server.hold();
+    const auto blocker = it.add({});
+    it.server.wait_for_held_call();
+    const auto good = it.add("Ada");
+    const auto bad = it.add("rejected");
+    const auto also_good = it.add("Bob");
+    it.server.release();
+    BOOST_TEST(good->response().status == 201);
+    BOOST_TEST(bad->response().status == 422);
+    BOOST_TEST(also_good->response().status == 201);
+    blocker->response();
+}
+
+BOOST_AUTO_TEST_CASE(without_a_database_everybody_is_answered_at_once) {
+    Fixture it;
+    it.wait_until_connected();
+    it.server.set_away(true);
+    it.server.fail_next({DatabaseFault::refused});
+    BOOST_TEST(body(it.ask(PageQuestion{})->response()) == "/problems/database-away");
+    BOOST_TEST(body(it.ask(PageQuestion{})->response()) == "/problems/database-away");
+    it.server.set_away(false);
+    it.wait_until_connected();
+}
+
+BOOST_AUTO_TEST_CASE(a_busy_database_refuses_one_question_and_stays_connected) {
+    Fixture it;
+    it.wait_until_connected();
+    it.server.fail_next({DatabaseFault::busy});
+    BOOST_TEST(it.ask(PageQuestion{})->response().status == 503);
+    BOOST_TEST(it.ask(PageQuestion{})->response().status == 200);
+    it.server.fail_next({DatabaseFault::busy});
+    BOOST_TEST(it.add("Ada")->response().status == 503);
+    BOOST_TEST(it.add("Ada")->response().status == 201);
+}
+
+BOOST_AUTO_TEST_CASE(a_full_queue_sheds_load) {
+    Fixture it({.queue_max = 2});
+    it.wait_until_connected();
+    it.server.hold();
+    const auto first = it.add({});
+    it.server.wait_for_held_call();
+    const auto second = it.add({});
+    const auto third = it.add({});
+    BOOST_TEST(body(it.add({})->response()) == "/problems/overloaded");
+    it.server.release();
+    for (const auto& addition : {first, second, third}) BOOST_TEST(addition->response().status == 201);
+}
+
+BOOST_AUTO_TEST_CASE(an_addition_that_waited_too_long_is_not_begun) {
+    Fixture it({.queue_wait_ms = 1ms});
+    // No other question is asked with such a limit: it would be too old itself.
+    it.server.hold();
+    auto first = it.add("first");
+    it.server.wait_for_held_call();
+    const auto late = it.add("late");
+    std::this_thread::sleep_for(5ms);
+    it.server.release();
+    first->response();
+    BOOST_TEST(body(late->response()) == "/problems/overloaded");
+    for (const auto& [id, name] : it.server.visitors()) BOOST_TEST(name != "late");
+}
+
+BOOST_AUTO_TEST_CASE(what_nobody_waits_for_is_not_done) {
+    Fixture it;
+    it.wait_until_connected();
+    it.server.hold();
+    const auto first = it.add("first");
+    it.server.wait_for_held_call();
+    const auto gone = it.add("gone");
+    gone->waits = false;
+    const auto here = it.add("here");
+    it.server.release();
+    BOOST_TEST(here->response().status == 201);
+    for (const auto& [id, name] : it.server.visitors()) BOOST_TEST(name != "gone");
+    first->response();
+}
+
+BOOST_AUTO_TEST_CASE(closing_answers_what_was_asked) {
+    Fixture it;
+    it.wait_until_connected();
+    it.server.hold();
+    const auto first = it.add({});
+    it.server.wait_for_held_call();
+    const auto second = it.add({});
+    it.server.release();
+    it.store.close();
+    BOOST_TEST(first->response().status == 201);
+    BOOST_TEST(second->response().status == 201);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

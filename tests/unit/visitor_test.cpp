@@ -1,0 +1,170 @@
+// The rule for a name: trimming, length, characters.
+#include "visitor.hpp"
+
+#include "encoded.hpp"
+
+#include <boost/test/data/test_case.hpp>
+#include <boost/test/unit_test.hpp>
+#include <ostream>
+#include <string>
+#include <vector>
+
+namespace app {
+
+std::ostream& operator<<(std::ostream& out, NameFault fault) {
+    return out << (fault == NameFault::none     ? "none"
+                   : fault == NameFault::length ? "length"
+                                                : "characters");
+}
+
+namespace {
+
+namespace data = boost::unit_test::data;
+using namespace std::string_literals;
+
+std::string repeated(std::string_view text, std::size_t times) {
+    std::string all;
+    for (std::size_t i = 0; i < times; ++i)
+        all += text;
+    return all;
+}
+
+struct Trimmed {
+    std::string title;
+    std::string text;
+    std::string trimmed;
+};
+std::ostream& operator<<(std::ostream& out, const Trimmed& sample) {
+    return out << sample.title;
+}
+
+const std::vector<Trimmed> trimmed = {
+    {"nothing", "", ""},
+    {"a space alone", " ", ""},
+    {"white space alone, of each length", " \u0085\u3000\n", ""},
+    {"nothing to trim", "Ada", "Ada"},
+    {"one letter", "A", "A"},
+    {"one emoji", "😀", "😀"},
+    {"before", "  Ada", "Ada"},
+    {"after", "Ada\t\r\n", "Ada"},
+    {"both", "\u00A0Ada\u2003", "Ada"},
+    {"inside it stays", " Ada  Lovelace ", "Ada  Lovelace"},
+    {"letters of two, three and four bytes at the ends", " é€😀 ", "é€😀"},
+    {"a zero-width space is no white space", "\u200BAda\u200B", "\u200BAda\u200B"},
+    {"a byte order mark is none", "\uFEFFAda", "\uFEFFAda"},
+    {"a NUL is none", "\0Ada"s, "\0Ada"s},
+    {"the Mongolian vowel separator is none since Unicode 6.3", "\u180EAda", "\u180EAda"},
+    {"word joiner and Braille blank are none", "\u2060Ada\u2800", "\u2060Ada\u2800"},
+};
+
+struct Checked {
+    std::string title;
+    std::string name;
+    NameFault fault = NameFault::none;
+};
+std::ostream& operator<<(std::ostream& out, const Checked& sample) {
+    return out << sample.title;
+}
+
+const std::vector<Checked> checked = {
+    {"nothing", "", NameFault::length},
+    {"one letter", "A", NameFault::none},
+    {"50 letters", repeated("x", 50), NameFault::none},
+    {"51 letters", repeated("x", 51), NameFault::length},
+    {"50 emoji", repeated("😀", 50), NameFault::none},
+    {"51 emoji", repeated("😀", 51), NameFault::length},
+    {"25 letters with their accents apart", repeated("e\u0301", 25), NameFault::none},
+    {"26 letters with their accents apart", repeated("e\u0301", 26), NameFault::length},
+    {"a thousand letters", repeated("x", 1000), NameFault::length},
+    {"NUL", "a\0b"s, NameFault::characters},
+    {"a control character at the start",
+     "\x01"
+     "Ada",
+     NameFault::characters},
+    {"a control character at the end of 50", repeated("x", 49) + "\x1F", NameFault::characters},
+    {"too long counts before a bad character", repeated("x", 50) + "\x1F", NameFault::length},
+    {"an override", "a\u202Eb", NameFault::characters},
+    {"an isolate", "a\u2067b", NameFault::characters},
+    {"a line separator", "a\u2028b", NameFault::characters},
+    {"a noncharacter of the first plane", "\uFFFF", NameFault::characters},
+    {"a noncharacter of the last plane", "\U0010FFFE", NameFault::characters},
+    {"joiners, for emoji and scripts that need them", "👨‍👩‍👧 نام‌ها",
+     NameFault::none},
+    {"marks of direction, which reach no further", "\u200EAda\u200F", NameFault::none},
+    {"the replacement character", "\uFFFD", NameFault::none},
+    {"private use", "\uE000", NameFault::none},
+    {"markup", "<b>\"'&\\", NameFault::none},
+};
+
+BOOST_AUTO_TEST_SUITE(visitor_test, *boost::unit_test::timeout(5))
+
+BOOST_DATA_TEST_CASE(white_space_at_both_ends_is_trimmed, data::make(trimmed), sample) {
+    BOOST_TEST(trim(sample.text) == sample.trimmed);
+}
+
+BOOST_AUTO_TEST_CASE(white_space_is_what_unicode_says) {
+    std::u32string found;
+    for (char32_t c = 0; c <= code_point_max; ++c) {
+        if (!is_surrogate(c) && trim(encoded(c)).empty()) found += c;
+    }
+    const std::u32string expected =
+        U"\t\n\v\f\r "
+        U"\u0085\u00A0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200A"
+        U"\u2028\u2029\u202F\u205F\u3000";
+    BOOST_TEST((found == expected));
+}
+
+BOOST_DATA_TEST_CASE(a_name_is_checked, data::make(checked), sample) {
+    BOOST_TEST(check_name(sample.name) == sample.fault);
+}
+
+struct Range {
+    std::string title;
+    char32_t first, last;
+    bool refused;
+};
+std::ostream& operator<<(std::ostream& out, const Range& range) {
+    return out << range.title;
+}
+
+// With their neighbours, for the bounds.
+const std::vector<Range> ranges = {
+    {"C0", 0x00, 0x1F, true},
+    {"ASCII", 0x20, 0x7E, false},
+    {"DEL and C1", 0x7F, 0x9F, true},
+    {"all the rest of the two bytes", 0xA0, 0x7FF, false},
+    {"up to the separators", 0x800, 0x2027, false},
+    {"separators, embeddings and overrides", 0x2028, 0x202E, true},
+    {"between overrides and isolates", 0x202F, 0x2065, false},
+    {"isolates", 0x2066, 0x2069, true},
+    {"up to the surrogates", 0x206A, 0xD7FF, false},
+    {"from the surrogates on", 0xE000, 0xFDCF, false},
+    {"noncharacters in the middle", 0xFDD0, 0xFDEF, true},
+    {"from there to the plane's end", 0xFDF0, 0xFFFD, false},
+    {"the first plane's last two", 0xFFFE, 0xFFFF, true},
+    {"the second plane", 0x10000, 0x1FFFD, false},
+    {"its last two", 0x1FFFE, 0x1FFFF, true},
+    {"the last plane", 0x100000, 0x10FFFD, false},
+    {"its last two", 0x10FFFE, 0x10FFFF, true},
+};
+
+BOOST_DATA_TEST_CASE(a_range_of_characters_is_refused_or_not, data::make(ranges), sample) {
+    const auto expected = sample.refused ? NameFault::characters : NameFault::none;
+    std::size_t wrong = 0;
+    for (char32_t c = sample.first; c <= sample.last; ++c)
+        wrong += check_name(encoded(c)) != expected;
+    BOOST_TEST(wrong == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(a_noncharacter_is_one_in_every_plane) {
+    std::size_t refused = 0;
+    for (char32_t c = 0x10000; c <= code_point_max; ++c) {
+        refused += check_name(encoded(c)) == NameFault::characters;
+    }
+    BOOST_TEST(refused == 2 * 16U);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace app
