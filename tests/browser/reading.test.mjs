@@ -1,0 +1,367 @@
+// Reading: first load, older pages, search, live updates with their pauses, what is said of them, and that nothing moves
+// under the reader's eyes.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { alertIs, asked, askedFor, book, focused, items, list, names, noRules, numbered, open, others, rule, shows, sql, statusIs, until } from './stage.mjs';
+
+const TEXTS = {
+  'en': {
+    loading: 'Loading visitors…', failed: 'The visitors could not be loaded.', again: 'Try again', notLoaded: 'That did not load.',
+    older: 'Show older visitors', more: '20 more visitors shown.', everyone: 'That is everyone.', latest: 'Latest visitors', days: 'Visitors per day',
+    one: '1 name found.', many: '2 names found.', none: 'No name contains “zzz”.', cameOne: '1 new visitor: Ada.', came: '3 new visitors.',
+    stale: /^The service does not answer\. The list is from \d{1,2}:\d\d\s[AP]M\.$/, back: 'Connected again.',
+    offline: /^You are offline\. The list is from \d{1,2}:\d\d\s[AP]M\.$/, over: 'More than 20 names found.',
+  },
+  'pt-BR': {
+    loading: 'Carregando visitantes…', failed: 'Não foi possível carregar os visitantes.', again: 'Tentar de novo', notLoaded: 'Isso não carregou.',
+    older: 'Mostrar visitantes anteriores', more: 'Mais 20 visitantes na lista.', everyone: 'São todos.', latest: 'Últimos visitantes', days: 'Visitantes por dia',
+    one: '1 nome encontrado.', many: '2 nomes encontrados.', none: 'Nenhum nome contém “zzz”.', cameOne: '1 visitante novo: Ada.', came: '3 visitantes novos.',
+    stale: /^O serviço não responde\. A lista é de \d\d:\d\d\.$/, back: 'Conexão de volta.',
+    offline: /^Você está sem conexão\. A lista é de \d\d:\d\d\.$/, over: 'Mais de 20 nomes encontrados.',
+  },
+};
+const gets = () => askedFor('GET', '/api/visitors');
+const stats = () => askedFor('GET', '/api/stats');
+const POLL = 10_050;
+
+for (const [lang, w] of Object.entries(TEXTS)) {
+  test(`${lang}: the first load holds the place of what comes, and says so if it takes long`, async () => {
+    await book(numbered(5));
+    let release;
+    rule('GET', '/api/visitors', { hold: new Promise(done => { release = done; }) }, 1);
+    const page = await open('/', { lang, clock: true });
+    const busy = page.locator('[aria-busy=true]');
+    assert.equal(await busy.getAttribute('role'), 'list');
+    const places = busy.locator('li[aria-hidden=true]');
+    assert.equal(await places.count(), 5);
+    const height = (await places.first().boundingBox()).height;
+    const region = await page.getByRole('region', { name: w.latest }).boundingBox();
+    assert.ok(region.height >= 900, 'as high as the window');
+    assert.equal(await page.getByRole('status').textContent(), '');
+    await page.clock.runFor(1100);
+    await statusIs(page, w.loading);
+    release();
+    await shows(page, 5);
+    await statusIs(page, '');
+    assert.equal((await items(page).first().boundingBox()).height, height);
+    assert.equal(await list(page).getAttribute('aria-busy'), null);
+    assert.equal(await places.count(), 0);
+  });
+
+  test(`${lang}: a first load that fails shows no list, and Try again loads it`, async () => {
+    await book(numbered(3));
+    rule('GET', '/api/', { status: 503, headers: { 'Retry-After': '1' } }, 2);
+    const page = await open('/', { lang });
+    await alertIs(page, new RegExp(`^${w.failed} \\S+ e57e57e57e57`));
+    assert.equal(await page.getByRole('list').count(), 0);
+    await page.getByRole('alert').getByRole('button', { name: w.again }).press('Enter');
+    await shows(page, 3);
+    await alertIs(page, '');
+    assert.notEqual(await focused(page), '', 'the focus went somewhere');
+    await page.getByRole('region', { name: w.days }).getByRole('img').waitFor();
+  });
+
+  test(`${lang}: older pages follow, and the focus finds its place when the button goes`, async () => {
+    await book(numbered(45));
+    const page = await open('/', { lang });
+    const button = page.getByRole('button', { name: w.older });
+    await button.focus();
+    rule('GET', '/api/visitors?', { cut: true }, 1);
+    await page.keyboard.press('Enter');
+    await alertIs(page, new RegExp(`^${w.notLoaded}`));
+    await page.getByRole('alert').getByRole('button', { name: w.again }).press('Enter');
+    await shows(page, 40);
+    await statusIs(page, w.more);
+    await alertIs(page, '');
+    assert.equal(await focused(page), w.older);
+    await page.keyboard.press('Enter');
+    await page.getByText(w.everyone, { exact: true }).waitFor();
+    await shows(page, 45);
+    assert.match(await focused(page), /^Visitor 5\b/, 'the first row that it brought');
+    assert.deepEqual(await names(page), numbered(45).reverse());
+    assert.ok(gets().every(one => !/limit=(?!20)/.test(one.path)));
+  });
+
+  test(`${lang}: a search, what it says, and how it ends`, async () => {
+    await book(['Grace', 'Ada', 'Adam', 'Zoë', '100%', 'a_b']);
+    const page = await open('/', { lang });
+    await shows(page, 6);
+    const search = page.getByRole('searchbox');
+    for (const [q, wanted, text] of [['ADA', ['Adam', 'Ada'], w.many], ['zoË', ['Zoë'], w.one], ['%', ['100%'], w.one], ['_', ['a_b'], w.one]]) {
+      await search.fill(q);
+      await statusIs(page, text);
+      await until(async () => (await names(page)).join() === wanted.join(), wanted.join());
+      assert.equal(new URL(page.url()).searchParams.get('q'), q);
+    }
+    await search.fill('zzz');
+    await statusIs(page, w.none);
+    assert.equal(await page.locator('main').getByText(w.none).count(), 2, 'in place of the list, too');
+    assert.equal(await page.getByRole('list').count(), 0);
+    await search.press('Escape');
+    await shows(page, 6);
+    assert.equal(await search.inputValue(), '');
+    assert.equal(new URL(page.url()).searchParams.get('q'), null);
+    await statusIs(page, '');
+    await page.goto(`/?q=grace&lang=${lang}`);
+    await statusIs(page, w.one);
+    assert.equal(await search.inputValue(), 'grace');
+    assert.deepEqual(await names(page), ['Grace']);
+    rule('GET', '/api/visitors?', { status: 503 }, 1);
+    await search.fill('ada');
+    await alertIs(page, new RegExp(`^${w.notLoaded} `));
+    assert.deepEqual(await names(page), ['Grace'], 'the list stays');
+    await page.getByRole('alert').getByRole('button', { name: w.again }).click();
+    await statusIs(page, w.many);
+    await alertIs(page, '');
+  });
+
+  test(`${lang}: others' signatures come by themselves and are said once`, async () => {
+    await book(['Grace']);
+    const page = await open('/', { lang, clock: true });
+    await shows(page, 1);
+    await others('Ada');
+    await page.clock.runFor(POLL);
+    await shows(page, 2);
+    await statusIs(page, w.cameOne);
+    await others('B', 'C', 'D');
+    await page.clock.runFor(POLL);
+    await shows(page, 5);
+    await statusIs(page, w.came);
+    assert.deepEqual(await names(page), ['D', 'C', 'B', 'Ada', 'Grace']);
+  });
+
+  test(`${lang}: a service that does not answer is said once, with the list's time, and so is its return`, async () => {
+    await book(['Grace']);
+    const page = await open('/', { lang, clock: true });
+    await shows(page, 1);
+    await until(() => stats().length === 1);
+    rule('GET', '/api/visitors', { status: 503 });
+    const before = gets().length;
+    let expected = before;
+    for (const pause of [10, 20, 40, 60, 60]) {
+      await page.clock.runFor(pause * 1000 - 300);
+      assert.equal(gets().length, expected, `nothing before ${pause} s`);
+      await page.clock.runFor(400);
+      expected += 1;
+      await until(() => gets().length === expected, `asked after ${pause} s`);
+      await statusIs(page, w.stale);
+    }
+    assert.equal(await items(page).count(), 1, 'the list stays');
+    await alertIs(page, '');
+    noRules();
+    await page.clock.runFor(60_100);
+    await statusIs(page, w.back);
+  });
+
+  test(`${lang}: offline and back`, async () => {
+    await book(['Grace']);
+    const page = await open('/', { lang, clock: true });
+    await shows(page, 1);
+    await page.context().setOffline(true);
+    await statusIs(page, w.offline);
+    await page.clock.runFor(POLL);
+    await statusIs(page, w.offline);
+    const before = gets().length;
+    await page.context().setOffline(false);
+    await until(() => gets().length === before + 1, 'asked at once');
+    await statusIs(page, w.back);
+  });
+}
+
+test('search waits for the last key, and a newer one ends the older request', async () => {
+  await book(['Ada', 'Grace']);
+  const page = await open('/', { clock: true });
+  await shows(page, 2);
+  const search = page.getByRole('searchbox');
+  await search.pressSequentially('ad');
+  await page.clock.runFor(250);
+  await search.pressSequentially('a');
+  await page.clock.runFor(250);
+  assert.equal(askedFor('GET', '/api/visitors?q=').length, 0);
+  let release;
+  rule('GET', '/api/visitors?q=ada', { hold: new Promise(done => { release = done; }) });
+  await page.clock.runFor(100);
+  await until(() => askedFor('GET', '/api/visitors?q=ada').length === 1);
+  const aborted = page.waitForEvent('requestfailed', one => one.url().includes('q=ada'));
+  await search.fill('grace');
+  await page.clock.runFor(350);
+  await aborted;
+  await statusIs(page, '1 name found.');
+  release();
+  await page.clock.runFor(1000);
+  assert.deepEqual(await names(page), ['Grace']);
+  assert.deepEqual(askedFor('GET', '/api/visitors?q=').map(one => one.path), ['/api/visitors?q=ada', '/api/visitors?q=grace']);
+});
+
+test('a search of white space is none; one longer than any name finds nothing without asking', async () => {
+  await book(['Ada']);
+  const page = await open('/', { clock: true });
+  await shows(page, 1);
+  await page.getByRole('searchbox').fill('   ');
+  await page.clock.runFor(400);
+  await page.getByRole('searchbox').fill('x'.repeat(51));
+  await page.clock.runFor(400);
+  await statusIs(page, `No name contains “${'x'.repeat(51)}”.`);
+  assert.equal(askedFor('GET', '/api/visitors?q=').length, 0);
+});
+
+test('a search is what is polled while it is active', async () => {
+  await book(['Ada', 'Grace']);
+  const page = await open('/?q=ada', { clock: true });
+  await statusIs(page, '1 name found.');
+  await others('Barbara', 'Adam');
+  await page.clock.runFor(POLL);
+  await statusIs(page, '1 new visitor: Adam.');
+  assert.deepEqual(await names(page), ['Adam', 'Ada']);
+  assert.ok(gets().every(one => one.path === '/api/visitors?q=ada'));
+});
+
+test('an unchanged page costs one 304, and the days are not asked for again', async () => {
+  await book(numbered(3));
+  const page = await open('/', { clock: true });
+  await shows(page, 3);
+  await until(() => stats().length === 1);
+  await page.clock.runFor(3 * POLL);
+  await until(() => gets().length >= 4);
+  assert.ok(gets().slice(1).every(one => one.status === 304 && one.headers['if-none-match']), JSON.stringify(gets().map(one => one.status)));
+  assert.equal(stats().length, 1);
+  assert.equal(await page.getByRole('status').textContent(), '');
+  await others('Ada');
+  await page.clock.runFor(POLL);
+  await page.getByText('4 visitors, 4 today').waitFor();
+  assert.equal(stats().length, 2);
+});
+
+test('rows that were deleted go', async () => {
+  await book(numbered(25));
+  const page = await open('/', { clock: true });
+  await shows(page, 20);
+  await sql('DELETE FROM visitors WHERE id IN (25, 20, 10)');
+  await page.clock.runFor(POLL);
+  await until(async () => (await names(page)).join() === numbered(25).filter((_, i) => ![24, 19, 9].includes(i)).reverse().slice(0, 20).join());
+  assert.equal(await page.getByRole('status').textContent(), '', 'older rows that moved up are not new');
+});
+
+test('older pages stay while new rows come; without overlap the list starts anew', async () => {
+  await book(numbered(50));
+  const page = await open('/', { clock: true });
+  await shows(page, 20);
+  await page.getByRole('button', { name: 'Show older visitors' }).click();
+  await shows(page, 40);
+  await others('Ada');
+  await page.clock.runFor(POLL);
+  await shows(page, 41);
+  await others(...numbered(20, 'Other'));
+  await page.clock.runFor(POLL);
+  await shows(page, 20);
+  await statusIs(page, '20 new visitors.');
+  await page.getByRole('button', { name: 'Show older visitors' }).click();
+  await shows(page, 40);
+  assert.deepEqual((await names(page)).slice(19, 23), ['Other 1', 'Ada', 'Visitor 50', 'Visitor 49']);
+});
+
+test('the live switch stops and starts it, and is kept', async () => {
+  await book(['Grace']);
+  const page = await open('/', { clock: true });
+  await shows(page, 1);
+  const live = page.getByRole('switch', { name: 'Live updates' });
+  await live.press('Space');
+  assert.equal(await live.isChecked(), false);
+  await others('Ada');
+  const before = gets().length;
+  await page.clock.runFor(120_000);
+  assert.equal(gets().length, before);
+  await page.reload();
+  await shows(page, 2);
+  assert.equal(await live.isChecked(), false);
+  await others('Barbara');
+  await live.press('Space');
+  await shows(page, 3);
+});
+
+test('a hidden page asks nothing, and at once when it is seen again', async () => {
+  await book(['Grace']);
+  const page = await open('/', { clock: true });
+  await shows(page, 1);
+  const see = hidden => page.evaluate(value => {
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => value });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, hidden);
+  await see(true);
+  const before = asked.length;
+  await page.clock.runFor(300_000);
+  assert.equal(asked.length, before);
+  await others('Ada');
+  await see(false);
+  await shows(page, 2);
+});
+
+test('relative times tick without being said', async () => {
+  await book(['Grace']);
+  const page = await open('/', { clock: true });
+  await shows(page, 1);
+  const time = items(page).first().locator('time');
+  assert.equal(await time.textContent(), 'now');
+  await page.clock.fastForward(180_000);
+  await until(async () => (await time.textContent()) === '3 minutes ago');
+  assert.equal(await page.getByRole('status').textContent(), '');
+});
+
+test('the UTC day changes: the days are asked for again', async () => {
+  await book(['Grace']);
+  const page = await open('/', { clock: true });
+  await shows(page, 1);
+  await until(() => stats().length === 1);
+  await page.clock.fastForward(24 * 3600_000);
+  await until(() => stats().length === 2);
+});
+
+test('new rows do not move what is being read', async () => {
+  await book(numbered(60));
+  for (const viewport of [{ width: 1280, height: 700 }, { width: 390, height: 844 }]) {
+    const page = await open('/', { clock: true, viewport });
+    await shows(page, 20);
+    await items(page).nth(10).evaluate(one => one.scrollIntoView({ block: 'center' }));
+    const top = async () => (await items(page).filter({ has: page.getByText(read, { exact: true }) }).boundingBox()).y;
+    const read = await items(page).nth(10).locator('bdi').textContent();
+    const before = await top();
+    const count = await items(page).count();
+    await others('Ada', 'Barbara', 'Clarice');
+    await page.clock.runFor(POLL);
+    await shows(page, count + 3);
+    await page.evaluate(() => new Promise(done => { requestAnimationFrame(() => requestAnimationFrame(done)); }));
+    assert.ok(Math.abs((await top()) - before) <= 1, `moved from ${before} to ${await top()}`);
+  }
+});
+
+test('a first load moves nothing: layout shift at most 0.01', async () => {
+  await book(numbered(30));
+  for (const viewport of [{ width: 1280, height: 900 }, { width: 390, height: 844 }]) {
+    for (const lang of ['en', 'pt-BR']) {
+      const page = await open(null, { viewport, lang });
+      await page.addInitScript(() => {
+        window.shift = 0;
+        new PerformanceObserver(all => { for (const one of all.getEntries()) window.shift += one.value; }).observe({ type: 'layout-shift', buffered: true });
+      });
+      await page.goto('/');
+      await shows(page, 20);
+      await page.locator('[role=img]').waitFor();
+      await page.evaluate(() => new Promise(done => { requestAnimationFrame(() => requestAnimationFrame(done)); }));
+      const shift = await page.evaluate(() => window.shift);
+      assert.ok(shift <= 0.01, `${viewport.width} ${lang}: ${shift}`);
+    }
+  }
+});
+
+test('a total that was not counted is said as what is known', async () => {
+  await book(numbered(30));
+  const page = await open('/');
+  await shows(page, 20);
+  // The service counts thirty rows at any time, so the proxy's answer stands for a table of a million.
+  await page.route('**/api/visitors?q=*', async route => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, json: { ...(await answer.json()), total: null } });
+  });
+  await page.getByRole('searchbox').fill('v');
+  await statusIs(page, TEXTS.en.over);
+});
