@@ -1,0 +1,164 @@
+# Everything that one does with this project, each verb once; `make` alone lists them.
+# Plain file targets (`make build`, `make build/release/unit_tests`) need a compiler and the libraries, nothing
+# else: the container's builder stage calls them as they are. What installs packages says so in its line.
+
+# Knobs, for the command line or the environment.
+CXXFLAGS ?= -O2 -g
+# address,undefined or thread: a build of its own under build/, so that no variant ever rebuilds another.
+SANITIZE ?=
+# Anything: a warning is an error (CI and the container image set it; another compiler's new warnings stop nobody else).
+WERROR ?=
+# How long `make fuzz` lets each target run.
+FUZZ_SECONDS ?= 60
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+comma   := ,
+variant := $(if $(SANITIZE),$(subst $(comma),-,$(SANITIZE)),release)
+build   := build/$(variant)
+
+ifneq ($(SANITIZE),)
+ifeq ($(filter $(SANITIZE),address$(comma)undefined thread fuzzer),)
+$(error SANITIZE may be empty, "address,undefined" or "thread", not "$(SANITIZE)")
+endif
+endif
+
+# Third-party headers lie in the compiler's system directories (or are given by -isystem in CPPFLAGS): no warnings from there.
+warnings  := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wno-missing-field-initializers $(if $(WERROR),-Werror)
+hardening := -fstack-protector-strong -fPIE $(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+sanitizer := $(if $(SANITIZE),-fno-omit-frame-pointer -fno-sanitize-recover=all \
+	-fsanitize=$(if $(filter fuzzer,$(SANITIZE)),fuzzer-no-link$(comma)address$(comma)undefined,$(SANITIZE)))
+cxxflags   = -std=c++20 $(CPPFLAGS) $(warnings) $(hardening) $(sanitizer) $(CXXFLAGS) -MMD -MP
+ldflags    = -pie -Wl,-z,relro,-z,now $(sanitizer) $(LDFLAGS)
+libraries := -lfcgi -lpqxx -lpq -lpthread
+
+app_objects  := $(patsubst fcgi-app/src/%.cpp,$(build)/app/%.o,$(sort $(wildcard fcgi-app/src/*.cpp)))
+core_objects := $(filter-out %/main.o,$(app_objects))
+unit_objects := $(patsubst tests/unit/%.cpp,$(build)/unit/%.o,$(sort $(wildcard tests/unit/*.cpp)))
+fuzz_targets := $(patsubst tests/fuzz/%.cpp,$(build)/%,$(sort $(wildcard tests/fuzz/*.cpp)))
+formatted    := fcgi-app/src/*.[ch]pp $(wildcard tests/unit/*.[ch]pp tests/fuzz/*.[ch]pp tests/bench/*.[ch]pp)
+
+# What installs or runs things is a list of steps in order; only the compiling inside is parallel.
+compile := $(MAKE) --no-print-directory --jobs=$(shell nproc)
+
+##@ Everyday
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run start stop status build test
+run: ## Start as below, show the logs, stop on Ctrl-C (first time a few minutes, then under 10 s)
+	@local/packages run build
+	@$(compile) build
+	@local/run $(build)/fcgi-app
+
+start: ## Install what is missing, build, start PostgreSQL, the app and nginx (warm: under 3 s)
+	@local/packages run build
+	@$(compile) build
+	@local/start $(build)/fcgi-app
+
+stop: ## Let requests in flight complete, then stop everything (1 s, or as long as a request takes)
+	@local/stop
+
+status: ## One line per part; succeeds only if all are up and /health is 200 (at once)
+	@local/status
+
+build: $(build)/fcgi-app ## Compile the app to build/release/fcgi-app (about a minute, then seconds)
+	@:
+
+test: ## Every test: unit, integration, browser, faults (installs what is missing; about 15 minutes)
+	@local/packages run build unit integration browser
+	@$(compile) build $(build)/unit_tests
+	@tests/run
+
+##@ Checks
+.PHONY: unit integration browser faults sanitize lint format bench fuzz
+unit: ## The unit tests alone, without server or database (seconds)
+	@local/packages build unit
+	@$(compile) $(build)/unit_tests
+	@tests/run unit
+
+integration: ## The integration tests alone; likewise make browser and make faults (minutes each)
+integration browser faults:
+	@local/packages run build integration $(filter browser,$@)
+	@$(compile) build
+	@tests/run $@
+
+sanitize: ## The unit tests under address, undefined and thread sanitizer (a few minutes)
+	@local/packages build unit
+	@$(compile) SANITIZE=address,undefined build/address-undefined/unit_tests
+	@$(compile) SANITIZE=thread build/thread/unit_tests
+	@tests/run unit:address-undefined unit:thread
+
+lint: ## Format, clang-tidy, shellcheck, nginx -t, include direction, sizes (under 2 minutes)
+	@local/packages run build lint
+	@tests/lint
+
+format: ## Format the C++ sources in place (at once)
+	@local/packages lint
+	@clang-format -i $(formatted)
+
+bench: ## Measure each path beside its limit in the same run; asserts nothing (a few minutes)
+	@local/packages run build bench
+	@$(compile) build
+	@tests/bench/run
+
+fuzz: ## Fuzz what reads foreign bytes, FUZZ_SECONDS=60 for each target
+	@local/packages build lint
+	@$(compile) SANITIZE=fuzzer CXX=clang++ run-fuzz-targets
+
+##@ Database
+.PHONY: migrate
+migrate: ## Apply what is new in sql/ to the running database; start does it too (at once)
+	@local/migrate
+
+##@ Docker
+.PHONY: up down logs
+up: ## The same service by Docker Compose (first time some minutes)
+	docker compose up --detach --build --wait
+
+down: ## Stop it; the data stays in its volume
+	docker compose down
+
+logs: ## Follow its logs
+	docker compose logs --follow
+
+##@ Tidy
+.PHONY: clean
+clean: ## Remove what was built; never what the service wrote
+	rm -rf build
+
+# Rules. Each object depends on this file too: changed flags rebuild it.
+$(build)/fcgi-app: $(app_objects)
+	$(CXX) $(ldflags) $^ $(libraries) -o $@
+
+$(build)/unit_tests: $(unit_objects) $(core_objects)
+	$(CXX) $(ldflags) $^ $(libraries) -lboost_unit_test_framework -o $@
+
+$(build)/app/%.o: fcgi-app/src/%.cpp Makefile
+	@mkdir -p $(@D)
+	$(CXX) $(cxxflags) -c $< -o $@
+
+$(build)/unit/%.o: tests/unit/%.cpp Makefile
+	@mkdir -p $(@D)
+	$(CXX) $(cxxflags) -DBOOST_TEST_DYN_LINK -Ifcgi-app/src -c $< -o $@
+
+# libFuzzer is clang's; each target is one file with LLVMFuzzerTestOneInput, linked with all of the app but main.
+.PHONY: run-fuzz-targets
+run-fuzz-targets: $(fuzz_targets)
+	@for target in $^; do \
+		corpus=build/corpus/$$(basename $$target); mkdir -p $$corpus; echo "fuzz: $$target"; \
+		$$target -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=2048 -artifact_prefix=build/ $$corpus || exit 1; done
+
+$(build)/fuzz/%.o: tests/fuzz/%.cpp Makefile
+	@mkdir -p $(@D)
+	$(CXX) $(cxxflags) -Ifcgi-app/src -c $< -o $@
+
+$(fuzz_targets): $(build)/%: $(build)/fuzz/%.o $(core_objects)
+	$(CXX) $(ldflags) -fsanitize=fuzzer $^ $(libraries) -o $@
+
+-include $(app_objects:.o=.d) $(unit_objects:.o=.d) $(fuzz_targets:$(build)/%=$(build)/fuzz/%.d)
