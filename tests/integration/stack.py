@@ -1,0 +1,498 @@
+"""Starts the real service (nginx, the app, PostgreSQL) by `make start` for tests, and talks to it as its neighbours
+do: HTTP, raw bytes, FastCGI, SQL, signals, logs. Knows RUN.md and nothing of what the API means; python3's standard
+library is all it needs.
+
+    with Stack() as stack:
+        answer = stack.post('/api/visitors', {'name': 'Ada'})
+        assert answer.status == 201 and stack.sql('SELECT name FROM visitors') == [('Ada',)]
+"""
+import atexit
+import csv
+import http.client
+import io
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TOKEN = 'Test-token_0.9~+/='  # every kind of character that RFC 6750 allows
+PARTS = ('postgres', 'app', 'nginx')
+
+# How psql is told to write what is no value; no text in a test is this.
+NULL = '\x02null\x03'
+
+# A first start may compile everything, with sanitizers on a busy machine.
+MAKE_TIMEOUT_S = 900
+ANSWER_TIMEOUT_S = 15
+
+
+def wait_until(condition, timeout_s, what):
+    """Polls `condition` until it returns something true, and returns that. `what` completes "waited … s until"."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f'waited {timeout_s} s in vain until {what}')
+        time.sleep(0.02)
+
+
+def free_port():
+    """A TCP port that nobody has. Below the range from which the kernel takes clients' ports: a port in that range
+    can be taken by any client's connection while nginx is down, even by one that is being made to this very port."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as probe:
+            # As nginx and PostgreSQL do: connections that are only being forgotten are no obstacle.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(('', port))
+                return port
+            except OSError:
+                pass
+
+
+class Answer:
+    """`headers` is an http.client.HTTPMessage: case-insensitive, None where absent, get_all() for repeated ones."""
+
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    def json(self):
+        return json.loads(self.body.decode('utf-8'))
+
+    def __repr__(self):
+        shown = {name: value for name, value in self.headers.items() if name.lower() in (
+            'content-type', 'location', 'allow', 'etag', 'retry-after', 'x-request-id', 'idempotent-replayed')}
+        return f'<{self.status} {shown} {self.body[:300]!r}>'
+
+    @classmethod
+    def parse(cls, raw):
+        """The first answer in `raw`; its body is whatever follows the head, whatever Content-Length says."""
+        stream = io.BytesIO(raw)
+        status_line = stream.readline().decode('latin-1').split(' ', 2)
+        if not status_line[0].startswith('HTTP/1.'):
+            raise ValueError(f'not an HTTP answer: {raw[:200]!r}')
+        return cls(int(status_line[1]), http.client.parse_headers(stream), stream.read())
+
+
+class Client:
+    """One HTTP connection that is kept; made anew when it broke. One thread at a time."""
+
+    def __init__(self, port, timeout_s=ANSWER_TIMEOUT_S):
+        self.connection = http.client.HTTPConnection('127.0.0.1', port, timeout=timeout_s)
+
+    def request(self, method, path, headers=None, body=None):
+        """Sends just `headers` (a dict, or pairs where a name repeats), Host, and Content-Length if there is a body.
+        A str is sent as UTF-8, a dict or list as JSON with its media type."""
+        pairs = list(headers.items() if hasattr(headers, 'items') else headers or ())
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body)
+            if not any(name.lower() == 'content-type' for name, _ in pairs):
+                pairs.append(('Content-Type', 'application/json'))
+        if isinstance(body, str):
+            body = body.encode()
+        try:
+            self.connection.putrequest(method, path, skip_accept_encoding=True)
+            for name, value in pairs:
+                self.connection.putheader(name, value)
+            if body is not None:
+                self.connection.putheader('Content-Length', str(len(body)))
+            self.connection.endheaders()
+            if body:
+                try:
+                    self.connection.send(body)
+                except (BrokenPipeError, ConnectionResetError):
+                    pass  # A refusal need not wait for the body: the answer may lie there all the same.
+            response = self.connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def get(self, path, headers=None):
+        return self.request('GET', path, headers)
+
+    def post(self, path, body=None, headers=None):
+        return self.request('POST', path, headers, body)
+
+    def close(self):
+        self.connection.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+# FastCGI 1.0, as little as a hostile or a plain peer needs.
+FCGI_BEGIN, FCGI_ABORT, FCGI_END, FCGI_PARAMS, FCGI_STDIN, FCGI_STDOUT = 1, 2, 3, 4, 5, 6
+FCGI_GET_VALUES = 9
+FCGI_KEEP_CONNECTION = 1
+
+
+def fastcgi_record(kind, content=b'', request_id=1, version=1, padding=0):
+    return struct.pack('>BBHHBx', version, kind, request_id, len(content), padding) + content + bytes(padding)
+
+
+def fastcgi_begin(flags=0, role=1):
+    return fastcgi_record(FCGI_BEGIN, struct.pack('>HB5x', role, flags))
+
+
+def fastcgi_pairs(params):
+    def length(data):
+        return bytes([len(data)]) if len(data) < 128 else struct.pack('>I', len(data) | 0x80000000)
+
+    pairs = [(name.encode('latin-1'), value if isinstance(value, bytes) else value.encode())
+             for name, value in params.items()]
+    return b''.join(length(name) + length(value) + name + value for name, value in pairs)
+
+
+def fastcgi_params(method, path, query='', body=b'', **others):
+    """What nginx passes for a request; `others` are further parameters, by their names."""
+    params = {'REQUEST_METHOD': method, 'DOCUMENT_URI': path, 'QUERY_STRING': query,
+              'CONTENT_TYPE': 'application/json' if body else '', 'CONTENT_LENGTH': str(len(body)) if body else '',
+              'REQUEST_ID': f'{random.getrandbits(128):032x}'}
+    params.update(others)
+    return params
+
+
+def fastcgi_request(params, body=b'', flags=0):
+    """A whole request as nginx would send it."""
+    stdin = fastcgi_record(FCGI_STDIN, body) if body else b''
+    return (fastcgi_begin(flags) + fastcgi_record(FCGI_PARAMS, fastcgi_pairs(params)) + fastcgi_record(FCGI_PARAMS)
+            + stdin + fastcgi_record(FCGI_STDIN))
+
+
+def fastcgi_read(connection):
+    """One answer from a FastCGI connection; None if the peer closed it before the end of one."""
+    stdout = b''
+    stream = connection.makefile('rb')
+    while True:
+        try:
+            header = stream.read(8)
+            if len(header) < 8:
+                return None
+            _, kind, _, length, padding = struct.unpack('>BBHHBx', header)
+            content = stream.read(length + padding)[:length]
+        except ConnectionError:
+            return None
+        if kind == FCGI_STDOUT:
+            stdout += content
+        elif kind == FCGI_END:
+            stream = io.BytesIO(stdout)
+            headers = http.client.parse_headers(stream)
+            return Answer(int((headers['Status'] or '200').split()[0]), headers, stream.read())
+
+
+class StartFailed(Exception):
+    """`make start` said no; the message holds what it said, `.result` all of it."""
+
+    def __init__(self, result):
+        super().__init__(f'make start: exit status {result.returncode}\n{result.stdout}{result.stderr}')
+        self.result = result
+
+
+class Stack:
+    """One service of its own: own STATE_DIR, own ports. Started by its construction, unless start=False.
+    `settings` are further environment variables of `make` (None: unset)."""
+
+    def __init__(self, start=True, rate_limit='off', token=TOKEN, state_dir=None, **settings):
+        # Short: a unix socket's path has at most 107 bytes.
+        self.state_dir = state_dir or tempfile.mkdtemp(prefix='v-', dir='/tmp')
+        self.port, self.postgres_port = free_port(), free_port()
+        self.token = token
+        self.token_file = None
+        self.settings = {'STATE_DIR': self.state_dir, 'HTTP_PORT': str(self.port),
+                         'POSTGRES_PORT': str(self.postgres_port), 'RATE_LIMIT': rate_limit,
+                         'ADMIN_TOKEN_FILE': None, 'APP_THREADS': None}
+        if token is not None:
+            handle, self.token_file = tempfile.mkstemp(prefix='v-token-', dir='/tmp')  # 0600
+            os.write(handle, token.encode() + b'\n')
+            os.close(handle)
+            self.settings['ADMIN_TOKEN_FILE'] = self.token_file
+        self.settings.update(settings)
+        if start:
+            try:
+                self.start()
+            except BaseException:
+                self.remove()
+                raise
+
+    # The commands of RUN.md.
+
+    def environment(self, **changes):
+        # What an outer make put there would steer the inner one. SANITIZE goes through.
+        environment = {name: value for name, value in os.environ.items()
+                       if not name.startswith('MAKE') and name != 'MFLAGS'}
+        for name, value in {**self.settings, **changes}.items():
+            if value is None:
+                environment.pop(name, None)
+            else:
+                environment[name] = str(value)
+        return environment
+
+    def make(self, target, **changes):
+        return subprocess.run(['make', '--no-print-directory', '-C', PROJECT, target],
+                              env=self.environment(**changes), stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, errors='replace', timeout=MAKE_TIMEOUT_S)
+
+    def start(self, **changes):
+        result = self.make('start', **changes)
+        if result.returncode != 0:
+            raise StartFailed(result)
+        return self
+
+    def stop(self, remove=True):
+        """Ends the service and removes what it wrote; complains of what a sanitizer wrote into backend.log."""
+        result = self.make('stop')
+        if result.returncode != 0:
+            raise AssertionError(f'make stop: exit status {result.returncode}\n{result.stdout}{result.stderr}')
+        reports = self.sanitizer_reports()
+        if remove:
+            self.remove()
+        if reports:
+            raise AssertionError('a sanitizer reported:\n' + reports)
+
+    def remove(self):
+        shutil.rmtree(self.state_dir, ignore_errors=True)
+        if self.token_file and os.path.exists(self.token_file):
+            os.remove(self.token_file)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    # As a client.
+
+    def client(self, timeout_s=ANSWER_TIMEOUT_S):
+        return Client(self.port, timeout_s)
+
+    def request(self, method, path, headers=None, body=None, timeout_s=ANSWER_TIMEOUT_S):
+        """On a connection of its own: no answer depends on what an earlier test left behind."""
+        with self.client(timeout_s) as client:
+            return client.request(method, path, headers, body)
+
+    def get(self, path, headers=None):
+        return self.request('GET', path, headers)
+
+    def post(self, path, body=None, headers=None):
+        return self.request('POST', path, headers, body)
+
+    def as_admin(self, method, path, headers=None):
+        return self.request(method, path, {'Authorization': f'Bearer {self.token}', **(headers or {})})
+
+    def raw(self, data, timeout_s=5):
+        """Sends `data` and returns what comes back until the service closes, or for `timeout_s`."""
+        with socket.create_connection(('127.0.0.1', self.port), timeout=timeout_s) as connection:
+            try:
+                connection.sendall(data)
+            except ConnectionError:
+                pass
+            return read_all(connection)
+
+    def healthy(self):
+        """Whether /health is 200 just now; no answer at all counts as no."""
+        try:
+            return self.request('GET', '/health', timeout_s=3).status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    # As nginx.
+
+    def socket_path(self, name='app'):
+        return os.path.join(self.state_dir, 'run', f'{name}.sock')
+
+    def fastcgi_connect(self, socket_name='app', timeout_s=ANSWER_TIMEOUT_S):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(timeout_s)
+        try:
+            connection.connect(self.socket_path(socket_name))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def fastcgi(self, params, body=b'', socket='app'):
+        """A whole FastCGI request with just `params` (see fastcgi_params). None: closed without an answer."""
+        with self.fastcgi_connect(socket) as connection:
+            connection.sendall(fastcgi_request(params, body))
+            return fastcgi_read(connection)
+
+    # As the operator.
+
+    def sql(self, text):
+        """The rows of `text` (one statement or several) as tuples of str or None, as PostgreSQL's superuser."""
+        result = subprocess.run(self.psql_command(), input=text.encode(), capture_output=True, cwd='/', timeout=120,
+                                env={**os.environ, 'PGCLIENTENCODING': 'UTF8'})
+        if result.returncode != 0:
+            raise RuntimeError(f'psql: {result.stderr.decode(errors="replace")}\n{text[:500]}')
+        rows = csv.reader(io.StringIO(result.stdout.decode('utf-8'), newline=''))
+        return [tuple(None if value == NULL else value for value in row) for row in rows]
+
+    def psql_command(self):
+        command = ['psql', '-h', os.path.join(self.state_dir, 'run'), '-p', str(self.postgres_port), '-d', 'visitors',
+                   '-XqtA', '--csv', '-P', f'null={NULL}', '-v', 'ON_ERROR_STOP=1']
+        return (['runuser', '-u', 'postgres', '--'] if os.geteuid() == 0 else []) + command
+
+    def sql_session(self):
+        return SqlSession(self)
+
+    def locked(self, table):
+        """`with stack.locked('visitors'):` nobody else can read or write it meanwhile."""
+        session = SqlSession(self)
+        session.execute(f'BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE;')
+        return session
+
+    def pid(self, part):
+        """The pid of 'app', 'nginx' (its master) or 'postgres' (the postmaster); None while there is none."""
+        try:
+            with open(os.path.join(self.state_dir, 'run', f'{part}.pid')) as file:
+                return int(file.read())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def kill(self, part, signal_number=signal.SIGKILL):
+        pid = self.pid(part)
+        os.kill(pid, signal_number)
+        return pid
+
+    def processes(self):
+        """The pids of everything that runs in STATE_DIR: whoever has it as directory, as an argument, in the
+        environment, or holds a file in it. Zombies are not among them."""
+        needle = self.state_dir.encode()
+        found = []
+        for entry in os.listdir('/proc'):
+            if not entry.isdigit() or int(entry) == os.getpid():
+                continue
+            base = f'/proc/{entry}'
+            try:
+                links = [f'{base}/cwd', f'{base}/exe'] + [f'{base}/fd/{fd}' for fd in os.listdir(f'{base}/fd')]
+                marks = [read_bytes(f'{base}/cmdline'), read_bytes(f'{base}/environ')]
+                marks += [os.fsencode(os.readlink(link)) for link in links if os.path.islink(link)]
+            except OSError:
+                continue  # Gone meanwhile, or of another user.
+            if any(needle in mark for mark in marks):
+                found.append(int(entry))
+        return found
+
+    def cut_power(self):
+        """SIGKILL to all of it, the supervisor too; stopped first, so that nobody sees another's death."""
+        pids = self.processes()
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in pids:
+                try:
+                    os.kill(pid, number)
+                except ProcessLookupError:
+                    pass
+        wait_until(lambda: not self.processes(), 10, 'everything in STATE_DIR is dead')
+
+    def log_text(self, name):
+        with open(os.path.join(self.state_dir, 'log', f'{name}.log'), encoding='utf-8', errors='replace') as file:
+            return file.read()
+
+    def log(self, name):
+        """The lines of 'access' or 'backend', parsed. A line that is no JSON fails: a log reader would break on it."""
+        return [json.loads(line) for line in self.log_lines(name)]
+
+    def log_lines(self, name):
+        lines = self.log_text(name).split('\n')  # not splitlines(): U+2028 and its like end no line of a log
+        return lines[:-1]  # whatever follows the last newline is being written
+
+    def log_of(self, name, request_id, timeout_s=5):
+        """The parsed lines of log `name` that bear `request_id`; waits, as a line may follow its answer."""
+        def lines():
+            return [json.loads(line) for line in self.log_lines(name) if request_id in line]
+        return wait_until(lines, timeout_s, f'request {request_id} stands in {name}.log')
+
+    def sanitizer_reports(self):
+        try:
+            text = self.log_text('backend')
+        except FileNotFoundError:
+            return ''
+        marks = ('Sanitizer', 'runtime error:')
+        lines = text.splitlines()
+        first = next((n for n, line in enumerate(lines) if any(mark in line for mark in marks)), None)
+        return '' if first is None else '\n'.join(lines[first:first + 60])
+
+
+class SqlSession:
+    """One psql that stays: for locks and transactions that last over several steps. Ends with its `with`."""
+
+    def __init__(self, stack):
+        self.process = subprocess.Popen(stack.psql_command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        cwd='/', text=True, encoding='utf-8')
+
+    def execute(self, text):
+        """Returns the lines that `text` printed, once it is done."""
+        self.process.stdin.write(f'{text}\n\\echo -- done\n')
+        self.process.stdin.flush()
+        lines = []
+        while (line := self.process.stdout.readline()) != '-- done\n':
+            if not line:
+                raise RuntimeError(f'psql ended at: {text}')
+            lines.append(line.rstrip('\n'))
+        return lines
+
+    def close(self):
+        """Rolls back what is open."""
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait(10)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def read_bytes(path):
+    with open(path, 'rb') as file:
+        return file.read()
+
+
+def read_all(connection):
+    """What `connection` yields until its end, or until its timeout."""
+    data = b''
+    try:
+        while chunk := connection.recv(65536):
+            data += chunk
+    except (TimeoutError, ConnectionError):
+        pass
+    return data
+
+
+_shared = None
+_shared_lock = threading.Lock()
+
+
+def shared():
+    """One service for the whole test process, stopped at its exit."""
+    global _shared
+    with _shared_lock:
+        if _shared is None:
+            _shared = Stack()
+            atexit.register(_stop_shared)
+        return _shared
+
+
+def _stop_shared():
+    try:
+        _shared.stop()
+    except BaseException as error:
+        print(error, file=sys.stderr, flush=True)
+        os._exit(1)  # An exception at exit would not change the exit status.

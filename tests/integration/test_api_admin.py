@@ -1,0 +1,139 @@
+"""API.md, "Admin": who may delete and export. What the export holds: test_api_csv.py."""
+import base64
+import unittest
+
+import stack as stacks
+from contract import ContractTest
+
+ABSENT = '/api/visitors/9223372036854775807'
+
+
+class DeletionTest(ContractTest):
+    def test_a_deletion_answers_204_and_the_visitor_is_gone_everywhere(self):
+        visitor = self.add('to be deleted')
+        path = f'/api/visitors/{visitor["id"]}'
+        before = self.table_count()
+        answer = self.stack.as_admin('DELETE', path)
+        self.assertEqual((answer.status, answer.body), (204, b''))
+        self.assert_every_answer(answer)
+        self.assert_problem(self.stack.get(path), 404, path=path)
+        self.assertNotIn(visitor, self.stack.get('/api/visitors?limit=100').json()['visitors'])
+        self.assertNotIn(visitor, self.stack.get('/api/visitors?q=to+be+deleted').json()['visitors'])
+        self.assertEqual(self.table_count(), before - 1)
+
+    def test_only_that_visitor_is_deleted(self):
+        ids = [self.add(f'neighbour {n}')['id'] for n in range(3)]
+        self.stack.as_admin('DELETE', f'/api/visitors/{ids[1]}')
+        self.assertEqual([self.stack.get(f'/api/visitors/{id_}').status for id_ in ids], [200, 404, 200])
+
+    def test_deleting_what_is_not_there_gets_404(self):
+        id_ = self.add('deleted twice')['id']
+        self.stack.as_admin('DELETE', f'/api/visitors/{id_}')
+        for title, path in [('deleted already', f'/api/visitors/{id_}'), ('never there', ABSENT),
+                            ('zero', '/api/visitors/0'), ('beyond an id', '/api/visitors/9223372036854775808')]:
+            with self.subTest(title):
+                self.assert_problem(self.stack.as_admin('DELETE', path), 404, path=path)
+
+    def test_an_id_is_not_given_again(self):
+        id_ = self.add('deleted')['id']
+        self.stack.as_admin('DELETE', f'/api/visitors/{id_}')
+        self.assertGreater(self.add('next')['id'], id_)
+
+
+class TokenTest(ContractTest):
+    def wrong(self):
+        """Sentence, Authorization."""
+        token = self.stack.token
+        basic = base64.b64encode(f'admin:{token}'.encode()).decode()
+        return [
+            ('another token', 'Bearer another'),
+            ('one character less', f'Bearer {token[:-1]}'),
+            ('one character more', f'Bearer {token}x'),
+            ('the first character other', f'Bearer x{token[1:]}'),
+            ('the last character other', f'Bearer {token[:-1]}x'),
+            ('in other case', f'Bearer {token.swapcase()}'),
+            ('twice', f'Bearer {token}{token}'),
+            ('twice with a space', f'Bearer {token} {token}'),
+            ('in quotes', f'Bearer "{token}"'),
+            ('without a scheme', token),
+            ('with another scheme', f'Basic {basic}'),
+            ('with an unknown scheme', f'Token {token}'),
+            ('with a colon', f'Bearer: {token}'),
+            ('run together', f'Bearer{token}'),
+            ('with a tab', f'Bearer\t{token}'),
+            ('no token', 'Bearer'),
+            ('an empty token', 'Bearer '),
+            ('a long token', 'Bearer ' + 'x' * 4000),
+            ('bytes beyond ASCII', 'Bearer \xe9\xff'),
+            ('the token with a comma', f'Bearer {token}, Bearer x'),
+        ]
+
+    def requests(self):
+        visitor = f'/api/visitors/{self.add("guarded")["id"]}'
+        return [('DELETE', visitor), ('DELETE', ABSENT), ('GET', '/api/visitors.csv'), ('HEAD', '/api/visitors.csv')]
+
+    def assert_401(self, answer, method, path):
+        self.assertEqual(answer.status, 401)
+        self.assertRegex(answer.headers['WWW-Authenticate'] or 'none', r'^Bearer( |$)')
+        if method != 'HEAD':
+            self.assert_problem(answer, 401, path=path)
+
+    def test_a_missing_token_gets_401(self):
+        for method, path in self.requests():
+            with self.subTest(f'{method} {path}'):
+                self.assert_401(self.stack.request(method, path), method, path)
+
+    def test_a_wrong_token_gets_401(self):
+        for method, path in self.requests():
+            for title, authorization in self.wrong():
+                with self.subTest(f'{method} {path}', title=title):
+                    answer = self.stack.request(method, path, {'Authorization': authorization})
+                    self.assert_401(answer, method, path)
+                    if method != 'HEAD':
+                        self.assertNotIn(self.stack.token.encode(), answer.body)
+            if method == 'DELETE' and path != ABSENT:
+                self.assertEqual(self.stack.get(path).status, 200)
+
+    def test_a_wrong_token_learns_nothing(self):
+        """Whether a visitor is there, and how wrong the token is, changes nothing in the answer but its ids."""
+        def shape(method, path, authorization):
+            answer = self.stack.request(method, path, {'Authorization': authorization})
+            problem = {**answer.json(), 'request_id': None, 'instance': None}
+            headers = {name.lower(): value for name, value in answer.headers.items()
+                       if name.lower() not in ('date', 'x-request-id', 'content-length')}
+            return problem, headers
+
+        expected = shape('DELETE', ABSENT, 'Bearer x')
+        for method, path in self.requests()[:3]:
+            for title, authorization in self.wrong():
+                if authorization.startswith('Bearer ') and ',' not in authorization:
+                    with self.subTest(f'{method} {path}', title=title):
+                        self.assertEqual(shape(method, path, authorization), expected)
+
+    def test_the_scheme_s_case_means_nothing(self):
+        for scheme in ('bearer', 'BEARER'):
+            with self.subTest(scheme):
+                headers = {'Authorization': f'{scheme} {self.stack.token}'}
+                self.assertEqual(self.stack.request('HEAD', '/api/visitors.csv', headers).status, 200)
+
+    def test_a_token_in_the_query_is_an_unknown_parameter(self):
+        for name in ('token', 'access_token'):
+            answer = self.stack.get(f'/api/visitors.csv?{name}={stacks.TOKEN.replace("+", "%2B")}')
+            self.assertIn(answer.status, (400, 401))
+
+    def test_the_token_stands_in_no_log(self):
+        id_ = self.add('logged deletion')['id']
+        answer = self.stack.as_admin('DELETE', f'/api/visitors/{id_}')
+        self.stack.log_of('access', answer.headers['X-Request-Id'])
+        for name in ('access', 'backend', 'error', 'postgres'):
+            with self.subTest(name):
+                self.assertNotIn(self.stack.token, self.stack.log_text(name))
+
+    def test_reading_and_adding_take_no_token(self):
+        headers = {'Authorization': 'Bearer wrong'}
+        self.assertEqual(self.stack.get('/api/visitors', headers).status, 200)
+        self.assertEqual(self.stack.post('/api/visitors', {'name': 'free'}, headers).status, 201)
+
+
+if __name__ == '__main__':
+    unittest.main()

@@ -1,0 +1,197 @@
+"""API.md, "Adding": the Idempotency-Key makes a retry safe. (Restarts and kills: test_restart.py.)"""
+import concurrent.futures
+import itertools
+import os
+import unittest
+
+from contract import BLANK, KEY_REUSED, NAME_LENGTH, ContractTest
+
+JSON = {'Content-Type': 'application/json'}
+VISIBLE = ''.join(map(chr, range(0x21, 0x7f)))
+
+_numbers = itertools.count()
+
+
+def new_key(prefix='key'):
+    """A key that no test and no earlier run has used."""
+    return f'{prefix}-{os.getpid()}-{os.urandom(4).hex()}-{next(_numbers)}'
+
+
+def keyed(key, **headers):
+    return {**JSON, 'Idempotency-Key': key, **headers}
+
+
+class KeyTest(ContractTest):
+    def post(self, key, body=b'{"name":"keyed"}', headers=None):
+        return self.stack.post('/api/visitors', body, headers or keyed(key))
+
+    def test_a_key_is_1_to_64_visible_ascii_characters(self):
+        for title, key in [
+                ('one character', '~'),
+                ('64 characters', new_key().ljust(64, '.')),
+                ('every visible character, first half', VISIBLE[:47]),
+                ('every visible character, second half', VISIBLE[47:]),
+                ('a structured field', f'"{new_key()}"'),
+                ('a UUID', '8e03978e-40d5-43dd-bc93-6894a57f9324'),
+                ('what looks like SQL', f"');--{new_key()}"),
+                ('what looks like a list', f'{new_key()},b')]:
+            with self.subTest(title):
+                first = self.assert_added(self.post(key), 'keyed')
+                self.assertEqual(self.assert_added(self.post(key), 'keyed', replayed=True), first)
+
+    def test_a_malformed_key_gets_400(self):
+        before = self.table_count()
+        for title, key in [('65 characters', 'k' * 65), ('a thousand characters', 'k' * 1000),
+                           ('a space inside', f'{new_key()} b'), ('a tab inside', f'{new_key()}\tb'),
+                           ('DEL', f'{new_key()}\x7f'), ('Latin-1', f'{new_key()}é'),
+                           ('UTF-8', f'{new_key()}€'.encode().decode('latin-1'))]:
+            with self.subTest(title):
+                self.assert_problem(self.post(key), 400, path='/api/visitors')
+                self.assert_problem(self.post(key, None, {'Idempotency-Key': key}), 400)
+        self.assertEqual(self.table_count(), before)
+
+    def test_a_key_of_65_characters_is_not_cut_to_64(self):
+        key = new_key().ljust(64, '.')
+        self.assert_added(self.post(key), 'keyed')
+        self.assert_problem(self.post(key + '.'), 400)
+
+    def test_spaces_round_a_header_are_not_part_of_the_key(self):
+        key = new_key()
+        first = self.assert_added(self.post(key), 'keyed')
+        self.assertEqual(self.assert_added(self.post(f'  {key}  '), 'keyed', replayed=True), first)
+
+    def test_case_makes_another_key(self):
+        key = new_key('case')
+        first = self.assert_added(self.post(key), 'keyed')
+        self.assertNotEqual(self.assert_added(self.post(key.upper()), 'keyed')['id'], first['id'])
+
+    def test_a_replay_answers_the_same_visitor_and_adds_nothing(self):
+        key = new_key()
+        first = self.post(key)
+        visitor = self.assert_added(first, 'keyed')
+        before = self.table_count()
+        for _ in range(3):
+            again = self.post(key)
+            self.assertEqual(self.assert_added(again, 'keyed', replayed=True), visitor)
+            self.assertEqual(again.body, first.body)
+        self.assertEqual(self.table_count(), before)
+
+    def test_a_replay_may_write_the_same_name_otherwise(self):
+        key = new_key()
+        visitor = self.assert_added(self.post(key, '{"name":"é x"}'.encode()), 'é x')
+        for title, body in [('escaped', b'{"name":"\\u00e9 x"}'), ('to be trimmed', '{"name":"  é x\\n"}'.encode()),
+                            ('with white space', '{ "name" : "é x" }'.encode())]:
+            with self.subTest(title):
+                self.assertEqual(self.assert_added(self.post(key, body), 'é x', replayed=True), visitor)
+
+    def test_an_unnamed_visitor_is_replayed_too(self):
+        key = new_key()
+        visitor = self.assert_added(self.post(key, None, {'Idempotency-Key': key}))
+        before = self.table_count()
+        for body in (None, b'', b'{}', b'{"name":null}'):
+            with self.subTest(body):
+                self.assertEqual(self.assert_added(self.post(key, body), replayed=True), visitor)
+        self.assertEqual(self.table_count(), before)
+
+    def test_the_same_key_with_another_name_gets_422(self):
+        for title, first, second in [
+                ('another name', b'{"name":"Ada"}', b'{"name":"Bob"}'),
+                ('other case', b'{"name":"Ada"}', b'{"name":"ada"}'),
+                ('another normal form', '{"name":"\u00e9"}'.encode(), '{"name":"e\u0301"}'.encode()),
+                ('no name after one', b'{"name":"Ada"}', b'{}'), ('no body after a name', b'{"name":"Ada"}', None),
+                ('a name after none', None, b'{"name":"Ada"}')]:
+            with self.subTest(title):
+                key = new_key()
+                added = self.post(key, first)
+                self.assertEqual(added.status, 201)
+                before = self.table_count()
+                self.assert_problem(self.post(key, second), 422, KEY_REUSED, '/api/visitors')
+                self.assertEqual(self.table_count(), before)
+                self.assertEqual(self.post(key, first).json(), added.json())
+
+    def test_the_name_given_to_an_unnamed_visitor_is_another_name(self):
+        key = new_key()
+        visitor = self.assert_added(self.post(key, None))
+        self.assert_problem(self.post(key, {'name': visitor['name']}), 422, KEY_REUSED)
+
+    def test_a_replay_after_a_deletion_answers_the_first_201_and_adds_nothing(self):
+        for body, name in ((b'{"name":"gone"}', 'gone'), (None, None)):
+            with self.subTest(name=name):
+                key = new_key()
+                visitor = self.assert_added(self.post(key, body), name)
+                path = f'/api/visitors/{visitor["id"]}'
+                self.assertEqual(self.stack.as_admin('DELETE', path).status, 204)
+                before = self.table_count()
+                self.assertEqual(self.assert_added(self.post(key, body), name, replayed=True), visitor)
+                self.assertEqual(self.table_count(), before)
+                self.assert_problem(self.stack.get(path), 404)
+                self.assert_problem(self.post(key, b'{"name":"other"}'), 422, KEY_REUSED)
+
+    def test_a_4xx_uses_up_no_key(self):
+        for title, status, body, headers in [
+                ('a body that is no JSON', 400, b'{', {}), ('a bad name', 422, b'{"name":""}', {}),
+                ('an unknown member', 422, b'{"nmae":"keyed"}', {}),
+                ('another media type', 415, b'{"name":"other"}', {'Content-Type': 'text/plain'}),
+                ('another site', 403, b'{"name":"other"}', {'Sec-Fetch-Site': 'cross-site'}),
+                ('a body too large', 413, b'{"name":"other"}'.ljust(4097), {})]:
+            with self.subTest(title):
+                key = new_key()
+                self.assert_problem(self.post(key, body, keyed(key, **headers)), status, (BLANK, NAME_LENGTH))
+                self.assert_added(self.post(key), 'keyed')  # not a replay
+
+    def test_a_refused_name_does_not_take_the_place_of_the_first(self):
+        key = new_key()
+        visitor = self.assert_added(self.post(key), 'keyed')
+        self.assert_problem(self.post(key, b'{"name":""}'), 422, NAME_LENGTH)
+        self.assertEqual(self.assert_added(self.post(key), 'keyed', replayed=True), visitor)
+
+    def test_many_at_once_with_one_key_add_one_visitor(self):
+        for round_ in range(5):
+            key, name = new_key(), f'at once {round_}'
+            with concurrent.futures.ThreadPoolExecutor(32) as pool:
+                answers = list(pool.map(lambda _: self.post(key, {'name': name}, {'Idempotency-Key': key}), range(32)))
+            first = [answer for answer in answers if answer.headers['Idempotent-Replayed'] is None]
+            self.assertEqual(len(first), 1)
+            visitor = self.assert_added(first[0], name)
+            for answer in answers:
+                if answer is not first[0]:
+                    self.assertEqual(self.assert_added(answer, name, replayed=True), visitor)
+            self.assertEqual(self.stack.sql(f"SELECT count(*) FROM visitors WHERE name = '{name}'"), [('1',)])
+
+    def test_many_at_once_with_one_key_and_two_names_add_one_visitor(self):
+        for _ in range(5):
+            key = new_key()
+            names = [f'{key}-{"ab"[n % 2]}' for n in range(32)]
+            with concurrent.futures.ThreadPoolExecutor(32) as pool:
+                answers = list(pool.map(lambda name: self.post(key, {'name': name}, {'Idempotency-Key': key}), names))
+            rows = self.stack.sql(f"SELECT name FROM visitors WHERE name LIKE '{key}%'")
+            self.assertEqual(len(rows), 1)
+            for name, answer in zip(names, answers):
+                if name == rows[0][0]:
+                    self.assertEqual(answer.status, 201, answer)
+                else:
+                    self.assert_problem(answer, 422, KEY_REUSED)
+
+    def test_many_keys_at_once_add_a_visitor_each(self):
+        keys = [new_key() for _ in range(200)]
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            first = list(pool.map(self.post, keys))
+            again = list(pool.map(self.post, reversed(keys)))
+        visitors = [self.assert_added(answer, 'keyed') for answer in first]
+        self.assertEqual(len({visitor['id'] for visitor in visitors}), len(keys))
+        self.assertEqual([answer.json() for answer in reversed(again)], visitors)
+        self.assert_stored(visitors)
+
+    def test_a_key_lives_for_24_hours(self):
+        key = new_key()
+        visitor = self.assert_added(self.post(key), 'keyed')
+        # The key's age is not the API's, but only the table can make it old within a test's time.
+        self.stack.sql(f"UPDATE idempotency_keys SET created_at = created_at - interval '23 hours 59 minutes' "
+                       f"WHERE key = '{key}'")
+        for _ in range(100):  # purging goes along with additions
+            self.add('another')
+        self.assertEqual(self.assert_added(self.post(key), 'keyed', replayed=True)['id'], visitor['id'])
+
+
+if __name__ == '__main__':
+    unittest.main()
