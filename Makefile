@@ -39,16 +39,19 @@ app_objects  := $(patsubst fcgi-app/src/%.cpp,$(build)/app/%.o,$(sort $(wildcard
 core_objects := $(filter-out %/main.o,$(app_objects))
 unit_objects := $(patsubst tests/unit/%.cpp,$(build)/unit/%.o,$(sort $(wildcard tests/unit/*.cpp)))
 fuzz_targets := $(patsubst tests/fuzz/%.cpp,$(build)/%,$(sort $(wildcard tests/fuzz/*.cpp)))
-formatted    := fcgi-app/src/*.[ch]pp $(wildcard tests/unit/*.[ch]pp tests/fuzz/*.[ch]pp tests/bench/*.[ch]pp)
+bench_source := $(wildcard tests/bench/*.cpp tests/bench/*/*.cpp tests/bench/*/*/*.cpp)
+bench_built  := $(patsubst tests/%.cpp,$(build)/%,$(bench_source))
+formatted    := fcgi-app/src/*.[ch]pp $(wildcard tests/unit/*.[ch]pp tests/fuzz/*.[ch]pp) $(bench_source)
 
-# What installs or runs things is a list of steps in order; only the compiling inside is parallel.
-compile := $(MAKE) --no-print-directory --jobs=$(shell nproc)
+# What installs or runs things is a list of steps in order; only the compiling inside is parallel. One at a time, so that two
+# `make start` in one checkout do not write the same objects.
+compile = mkdir -p build && flock build/.lock $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,--jobs=$(shell nproc))
 
 ##@ Everyday
 .PHONY: help
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run start stop status build test
 run: ## Start as below, show the logs, stop on Ctrl-C (first time a few minutes, then under 10 s)
@@ -102,23 +105,34 @@ format: ## Format the C++ sources in place (at once)
 	@local/packages lint
 	@clang-format -i $(formatted)
 
-bench: ## Measure each path beside its limit in the same run; asserts nothing (a few minutes)
+bench: ## Measure each path beside its limit and its peers; asserts nothing (15 minutes; QUICK=1: 3)
 	@local/packages run build bench
-	@$(compile) build
-	@tests/bench/run
+	@$(compile) build $(bench_built)
+	@tests/bench/run $(if $(QUICK),--quick)
 
 fuzz: ## Fuzz what reads foreign bytes, FUZZ_SECONDS=60 for each target
 	@local/packages build lint
 	@$(compile) SANITIZE=fuzzer CXX=clang++ run-fuzz-targets
 
 ##@ Database
-.PHONY: migrate
+.PHONY: migrate backup restore
 migrate: ## Apply what is new in sql/ to the running database; start does it too (at once)
 	@local/migrate
 
+backup: ## Write the running database to backups/, while everybody goes on; also the containers' (seconds)
+	@local/backup
+
+restore: ## FILE=backups/… takes the database's place; what was there is kept (seconds)
+	@local/restore
+
 ##@ Docker
-.PHONY: up down logs
-up: ## The same service by Docker Compose (first time some minutes)
+# Production; compose.override.yaml is for `make dev`.
+COMPOSE_FILE ?= compose.yaml
+up down logs test-containers: export COMPOSE_FILE := $(COMPOSE_FILE)
+dev: export COMPOSE_FILE := $(COMPOSE_FILE):compose.override.yaml
+.PHONY: up down logs dev test-containers sbom scan pin
+up: ## The same service by Docker Compose (first time some minutes, then seconds)
+	@local/secrets
 	docker compose up --detach --build --wait
 
 down: ## Stop it; the data stays in its volume
@@ -126,6 +140,23 @@ down: ## Stop it; the data stays in its volume
 
 logs: ## Follow its logs
 	docker compose logs --follow
+
+dev: ## As up, in the foreground, with live reload of the sources, the page and nginx's configuration
+	@local/secrets
+	docker compose up --build
+
+test-containers: ## Test images and Compose on a Docker engine, beside what runs (about 10 minutes)
+	@tests/containers/run
+
+sbom: ## List what is built from source as SPDX: build/fcgi-app.spdx.json (at once)
+	@mkdir -p build
+	@local/sbom >build/fcgi-app.spdx.json && echo build/fcgi-app.spdx.json
+
+scan: ## Look for known vulnerabilities with Trivy; needs internet (minutes)
+	@local/scan
+
+pin: ## Write today's digests of the base images into the Dockerfiles; needs internet (at once)
+	@local/pin
 
 ##@ Tidy
 .PHONY: clean
@@ -147,6 +178,15 @@ $(build)/unit/%.o: tests/unit/%.cpp Makefile
 	@mkdir -p $(@D)
 	$(CXX) $(cxxflags) -DBOOST_TEST_DYN_LINK -Ifcgi-app/src -c $< -o $@
 
+# Each program of the benchmark is one file; the empty answer is given by the app's own responder.
+$(build)/bench/%.o: tests/bench/%.cpp Makefile
+	@mkdir -p $(@D)
+	$(CXX) $(cxxflags) -Ifcgi-app/src -c $< -o $@
+
+$(build)/bench/empty/empty: $(core_objects)
+$(bench_built): %: %.o
+	$(CXX) $(ldflags) $^ $(libraries) -o $@
+
 # libFuzzer is clang's; each target is one file with LLVMFuzzerTestOneInput, linked with all of the app but main.
 .PHONY: run-fuzz-targets
 run-fuzz-targets: $(fuzz_targets)
@@ -161,4 +201,4 @@ $(build)/fuzz/%.o: tests/fuzz/%.cpp Makefile
 $(fuzz_targets): $(build)/%: $(build)/fuzz/%.o $(core_objects)
 	$(CXX) $(ldflags) -fsanitize=fuzzer $^ $(libraries) -o $@
 
--include $(app_objects:.o=.d) $(unit_objects:.o=.d) $(fuzz_targets:$(build)/%=$(build)/fuzz/%.d)
+-include $(app_objects:.o=.d) $(unit_objects:.o=.d) $(bench_built:=.d) $(fuzz_targets:$(build)/%=$(build)/fuzz/%.d)

@@ -36,6 +36,7 @@ const FORMATS = {
 };
 const made = {};
 const format = (kind, ...values) => (made[lang + kind] ??= FORMATS[kind]()).format(...values);
+const number = n => (n < 1000 ? String(n) : format('number', n));   // the same in both languages up to there
 
 /** A text with its {places} filled, in parts. A name is isolated, so that a right-to-left one does not reorder the
     sentence; {wait} ticks, and a timer is not read out as it does. */
@@ -47,7 +48,7 @@ function parts(key, values = {}) {
     if (part === 'name' || part === 'q') return make('bdi', { textContent: value });
     if (part === 'wait') return make('span', { role: 'timer', textContent: value });
     if (value instanceof Date) return format('clock', value);
-    return typeof value === 'number' && part !== 'id' ? format('number', value) : String(value);
+    return typeof value === 'number' && part !== 'id' ? number(value) : String(value);
   });
 }
 const t = (key, values) => parts(key, values).map(part => part.textContent ?? part).join('');
@@ -98,6 +99,7 @@ function say(kind, key, values) {
   $('status').replaceChildren(...(key ? parts(key, values) : []));
   $('messages').classList.toggle('urgent', kind === 'stale');
 }
+const unsay = kind => { if (said.kind === kind) say(); };
 const alerts = new Map();   // by what they are about; the newest shows, an older one comes back when it is settled
 let shown = null;
 function raise(about, key, { values, buttons = [], home = search, reference } = {}) {
@@ -205,6 +207,7 @@ function signed(visitor) {
 function unsure({ after, reference }) {
   const pause = RESEND_S[signing.sends - 1];
   if (!pause) {
+    unsay('sending');
     const buttons = [['again', goOn], ['discard', () => { field.value = ''; giveUp(null); settle('signature'); }]];
     return raise('signature', 'unconfirmed', { buttons, home: field, reference });
   }
@@ -228,7 +231,7 @@ function giveUp(until, reference) {
   signing = null;
   held = until === null ? null : { key, name, at, until };
   remember(held);
-  if (said.kind === 'sending') say();
+  unsay('sending');
   if (limited()) countDown(reference);
   show();
 }
@@ -261,7 +264,6 @@ function resume() {
 }
 
 // Rows.
-const removePlaceholders = () => list.querySelectorAll('.placeholder').forEach(item => item.remove());
 let rows = [];         // newest first: { id, name, created_at, li, time, number, remove }
 let loaded = false;    // a first page has been shown
 let shownQuery = '';   // the search that the rows answer
@@ -275,7 +277,7 @@ function rowOf({ id, name, created_at }, li) {
   row.number = make('span', { className: 'number' });
   row.remove = make('button', { type: 'button', className: 'remove', onclick: () => offerDeletion(row) });
   li.ariaBusy = null;
-  li.replaceChildren(make('bdi', { className: 'name', textContent: name }), row.time, row.number, row.remove);
+  li.replaceChildren(make('bdi', { className: 'name', textContent: name }), row.time, row.number);
   showRow(row);
   return row;
 }
@@ -285,7 +287,8 @@ function showRow(row) {
   row.time.title = format('full', new Date(row.created_at));
   row.remove.textContent = t('delete');
   row.remove.ariaLabel = t('deleteOf', row);
-  row.remove.hidden = !token;
+  if (!token) row.remove.remove();
+  else if (!row.remove.isConnected) row.li.append(row.remove);
   showTime(row);
 }
 const showTime = row => { row.time.textContent = ago(new Date(row.created_at)); };
@@ -307,7 +310,6 @@ function showRows(wanted, className = 'row') {
   const old = new Map(rows.map(row => [row.id, row]));
   const stays = new Set(wanted.map(visitor => visitor.id));
   rows.filter(row => !stays.has(row.id)).forEach(dropRow);
-  removePlaceholders();
   // Browsers hold what is being read in place by themselves, but for one; there the page scrolls by what came in above.
   const anchor = scrollY && !CSS.supports('overflow-anchor', 'auto') ? rows.find(row => row.li.getBoundingClientRect().bottom > 0) : null;
   const before = anchor?.li.getBoundingClientRect().top;
@@ -332,8 +334,9 @@ function dropRow({ li }) {
 function show() {
   const n = points(trim(field.value));
   $('sign').ariaDisabled = String(Boolean(signing) || limited());
-  $('counter').textContent = `${format('number', n)}/${format('number', NAME_MAX)}`;
+  $('counter').textContent = `${number(n)}/${NAME_MAX}`;
   $('counter').classList.toggle('over', n > NAME_MAX);
+  if (loaded || failures) list.querySelectorAll('.placeholder').forEach(item => item.remove());
   const none = !rows.length && !signing;
   list.hidden = none && list.ariaBusy !== 'true';
   $('empty').hidden = !(loaded && none);
@@ -360,7 +363,7 @@ function stale() {
 /** Says that it is loading if that takes long; the answer takes the words back. */
 function slowly() {
   const timer = setTimeout(() => say('loading', 'loading'), SLOW_MS);
-  return () => { clearTimeout(timer); if (said.kind === 'loading') say(); };
+  return () => { clearTimeout(timer); unsay('loading'); };
 }
 
 /** Reads the first page: by hand (first load, search, Try again) or as a poll. A newer one ends an older one. */
@@ -387,7 +390,6 @@ async function read(byHand) {
     failures += 1;
     if (byHand) raise('load', loaded ? 'notLoaded' : 'noVisitors', { buttons: [['again', () => read(true)]], reference: answer.reference });
     else stale();
-    removePlaceholders();
     show();
   }
   clearTimeout(pollTimer);
@@ -405,7 +407,7 @@ function readWell({ status, headers, body }, q) {
     merge(body, q, searched);
     const n = body.total ?? body.visitors.length;   // a total that would take too long to count is null
     if (q && searched) say('found', body.total === null && next ? 'foundOver' : n ? 'found' : 'foundNone', { n, q, over: n });
-    else if (said.kind === 'found' && searched) say();
+    else if (searched) unsay('found');
   }
   if ((status === 200 && !searched) || statsFailed || (stats && statsDay !== utcDay())) loadStats();
 }
@@ -509,7 +511,7 @@ function showStats() {
     const height = day.count && Math.max(2, 92 * day.count / max);
     const box = { x: i * step + step * 0.12, width: step * 0.76 };
     return svg('g', { class: day === days[0] ? 'today' : 'day' },
-      svg('title', {}, `${nameOf(day)}: ${format('number', day.count)}`),
+      svg('title', {}, `${nameOf(day)}: ${number(day.count)}`),
       svg('rect', { class: 'hover', x: i * step, width: step, y: 0, height: 100 }),
       svg('rect', { class: 'bar', ...box, y: 94 - height, height }),
       svg('rect', { class: 'mark', ...box, y: 96, height: 4 }));   // shown under today
@@ -518,19 +520,15 @@ function showStats() {
   $('chart').role = 'img';
   $('chart').ariaHidden = null;
   $('chart').ariaLabel = t('chart', { sum, max });
+  if ($('table-box').hidden) return;
   $('table-body').replaceChildren(...days.map(day => make('tr', {},
-    make('th', { scope: 'row', textContent: nameOf(day, 'utcDay') }), make('td', { textContent: format('number', day.count) }))));
+    make('th', { scope: 'row', textContent: nameOf(day, 'utcDay') }), make('td', { textContent: number(day.count) }))));
 }
 
 // For operators.
 let token = null;      // the admin token lives here and nowhere else
 let healthTimer = 0, reachable = null, version = null, deleting = null;
 const bearer = () => ({ Authorization: `Bearer ${token}` });
-
-function disclose(button, box) {
-  box.hidden = !box.hidden;
-  button.ariaExpanded = String(!box.hidden);
-}
 
 async function lookAtHealth() {
   clearTimeout(healthTimer);
@@ -635,7 +633,7 @@ for (const button of languageButtons) on(button, 'click', () => {
 });
 on($('skip'), 'click', prevent(() => search.focus()));
 on($('form'), 'submit', prevent(press));
-on(field, 'keydown', event => { if (event.key === 'Enter' && event.repeat) event.preventDefault(); });
+on($('form'), 'keydown', event => { if (event.key === 'Enter' && event.repeat) event.preventDefault(); });
 on(field, 'input', () => {
   pressedAt = 0;
   field.ariaInvalid = null;
@@ -655,11 +653,13 @@ on($('live'), 'change', () => {
   clearTimeout(pollTimer);
   if (reading && !reading.byHand) reading.controller.abort();
 });
-on($('table-button'), 'click', () => disclose($('table-button'), $('table-box')));
-on($('operators-button'), 'click', () => {
-  disclose($('operators-button'), $('operators'));
-  lookAtHealth();
-});
+for (const [button, box, fill] of [['table-button', 'table-box', showStats], ['operators-button', 'operators', lookAtHealth]]) {
+  on($(button), 'click', () => {
+    $(box).hidden = !$(box).hidden;
+    $(button).ariaExpanded = String(!$(box).hidden);
+    fill();
+  });
+}
 on($('token-form'), 'submit', prevent(() => {
   if (!token) return unlock($('token').value.trim());
   setToken(null);

@@ -1,24 +1,20 @@
-// Sockets, epoll and libfcgi. libfcgi is given one connection at a time by its descriptor; the fields of FCGX_Request
+// epoll and libfcgi. libfcgi is given one connection at a time by its descriptor; the fields of FCGX_Request
 // that its header calls private (ipcFd, keepConnection) are used for that, as a unit test checks for each version.
 #include "fcgi_server.hpp"
 
 #include "gate.hpp"
 #include "json.hpp"
+#include "socket.hpp"
 
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <fcgiapp.h>
-#include <netdb.h>
 #include <optional>
 #include <poll.h>
-#include <stdexcept>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -36,81 +32,6 @@ constexpr timeval read_limit{.tv_sec = 1, .tv_usec = 0};
 constexpr timeval write_limit{.tv_sec = 5, .tv_usec = 0};
 // The largest answer, a page of 100, with room; else writing one could wait for the peer.
 constexpr int send_buffer_bytes = 256 * 1024;
-
-[[noreturn]] void fail(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
-
-std::string unix_path(const std::string& address) {
-    constexpr std::string_view prefix = "unix:";
-    return address.starts_with(prefix) ? address.substr(prefix.size()) : std::string();
-}
-
-// A socket with the address it is to be bound or connected to.
-struct Endpoint {
-    int fd = -1;
-    sockaddr_storage address{};
-    socklen_t length = 0;
-};
-
-Endpoint unix_endpoint(const std::string& path) {
-    Endpoint endpoint;
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path) throw std::runtime_error("unix:" + path + ": the path is too long");
-    path.copy(address.sun_path, path.size());
-    std::memcpy(&endpoint.address, &address, sizeof address);
-    endpoint.length = sizeof address;
-    endpoint.fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (endpoint.fd < 0) fail("socket");
-    return endpoint;
-}
-
-Endpoint tcp_endpoint(const std::string& host_and_port) {
-    const auto colon = host_and_port.rfind(':');
-    const std::string host = host_and_port.substr(0, colon);
-    const std::string port = host_and_port.substr(colon + 1);
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_PASSIVE;
-    addrinfo* found = nullptr;
-    const int error = ::getaddrinfo(host.empty() ? nullptr : host.c_str(), port.c_str(), &hints, &found);
-    if (error != 0) throw std::runtime_error(host_and_port + ": " + ::gai_strerror(error));
-    Endpoint endpoint;
-    endpoint.length = found->ai_addrlen;
-    std::memcpy(&endpoint.address, found->ai_addr, found->ai_addrlen);
-    endpoint.fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ::freeaddrinfo(found);
-    if (endpoint.fd < 0) fail("socket");
-    return endpoint;
-}
-
-const sockaddr* as_sockaddr(const Endpoint& endpoint) { return reinterpret_cast<const sockaddr*>(&endpoint.address); }
-
-// Removes the socket that a killed process left at `path`; one that answers, or another kind of file, stays.
-void remove_stale_socket(const std::string& path) {
-    struct stat status {};
-    if (::lstat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return;
-    const Endpoint probe = unix_endpoint(path);
-    const bool dead = ::connect(probe.fd, as_sockaddr(probe), probe.length) != 0 && errno == ECONNREFUSED;
-    ::close(probe.fd);
-    if (dead) ::unlink(path.c_str());
-}
-
-int listen_on(const std::string& address, const std::string& path, std::size_t backlog) {
-    if (!path.empty()) remove_stale_socket(path);
-    const Endpoint endpoint = path.empty() ? tcp_endpoint(address) : unix_endpoint(path);
-    const int yes = 1;
-    if (path.empty()) ::setsockopt(endpoint.fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    // Before bind(), so that there is no moment in which others may connect; after it, whatever the umask.
-    if (!path.empty()) ::fchmod(endpoint.fd, 0660);
-    ::fcntl(endpoint.fd, F_SETFL, O_NONBLOCK);
-    if (::bind(endpoint.fd, as_sockaddr(endpoint), endpoint.length) != 0 ||
-        (!path.empty() && ::chmod(path.c_str(), 0660) != 0) || ::listen(endpoint.fd, static_cast<int>(backlog)) != 0) {
-        const int error = errno;
-        ::close(endpoint.fd);
-        throw std::system_error(error, std::generic_category(), "cannot listen on " + address);
-    }
-    return endpoint.fd;
-}
 
 std::string param(const FCGX_Request& request, const char* name) {
     const char* value = FCGX_GetParam(name, request.envp);
@@ -238,17 +159,16 @@ private:
 
 FcgiServer::FcgiServer(const std::string& address, const FcgiServerLimits& limits, Handle handle, Watchdog& watchdog,
                        Log& log)
-    : limits_(limits), handle_(std::move(handle)), watchdog_(watchdog), log_(log), unix_path_(unix_path(address)) {
+    : limits_(limits), handle_(std::move(handle)), watchdog_(watchdog), log_(log), address_(address) {
     FCGX_Init();
-    listener_ = listen_on(address, unix_path_, limits_.connections_max);
+    listener_ = listen_on(address, static_cast<int>(limits_.connections_max));
     epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
     stop_ = ::eventfd(0, EFD_CLOEXEC);
-    if (epoll_ < 0 || stop_ < 0) fail("epoll_create1, eventfd");
     epoll_event stop{.events = EPOLLIN, .data = {.ptr = &stop_}};
     epoll_event listener{.events = EPOLLIN | EPOLLONESHOT, .data = {.ptr = &listener_}};
     if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, stop_, &stop) != 0 ||
         ::epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &listener) != 0) {
-        fail("epoll_ctl");
+        throw std::system_error(errno, std::generic_category(), "epoll");
     }
     for (int i = 0; i < limits_.threads; ++i) workers_.emplace_back([this] { work(); });
 }
@@ -269,7 +189,7 @@ FcgiServer::~FcgiServer() {
 void FcgiServer::drain() {
     if (workers_.empty()) return;
     // First nobody new, then whoever waits to be accepted, who may have sent a request already.
-    if (!unix_path_.empty()) ::unlink(unix_path_.c_str());
+    unlink_socket(address_);
     accept_all();
     draining_ = true;
     {
@@ -440,11 +360,6 @@ void FcgiServer::closed(Connection* connection) {
 }
 
 bool fcgi_probe(const std::string& address, const std::string& path, std::chrono::milliseconds limit) {
-    const std::string socket_path = unix_path(address);
-    const Endpoint endpoint = socket_path.empty() ? tcp_endpoint(address) : unix_endpoint(socket_path);
-    const timeval timeout{.tv_sec = limit.count() / 1000, .tv_usec = limit.count() % 1000 * 1000};
-    ::setsockopt(endpoint.fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
-    ::setsockopt(endpoint.fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
     const auto record = [](char type, const std::string& content) {
         return std::string{1, type, 0, 1, 0, static_cast<char>(content.size()), 0, 0} + content;
     };
@@ -454,11 +369,12 @@ bool fcgi_probe(const std::string& address, const std::string& path, std::chrono
     const std::string request = record(1, std::string("\0\1\0\0\0\0\0\0", 8)) +
                                 record(4, pair("REQUEST_METHOD", "GET") + pair("DOCUMENT_URI", path)) + record(4, "") +
                                 record(5, "");
+    const int fd = connect_to(address, limit);
+    if (fd < 0) return false;
     std::array<char, 64> answer{};
-    const bool answered = ::connect(endpoint.fd, as_sockaddr(endpoint), endpoint.length) == 0 &&
-                          ::send(endpoint.fd, request.data(), request.size(), MSG_NOSIGNAL) > 0 &&
-                          ::recv(endpoint.fd, answer.data(), answer.size(), 0) > 8;
-    ::close(endpoint.fd);
+    const bool answered = ::send(fd, request.data(), request.size(), MSG_NOSIGNAL) > 0 &&
+                          ::recv(fd, answer.data(), answer.size(), 0) > 8;
+    ::close(fd);
     return answered && std::string_view(answer.data() + 8, answer.size() - 8).starts_with("Status: 200");
 }
 

@@ -1,7 +1,7 @@
 // A FastCGI responder on libfcgi that no peer can hold up: connections wait in one epoll set, and a worker takes one
 // only when a whole request lies in its buffer (gate.hpp). The worker reads it, hands it on as an Exchange, and
 // takes the next; whoever answers, on whatever thread, puts the connection back. Knows nothing of paths,
-// visitors or databases. With `fcgi_probe`, the only user of libfcgi and of sockets that listen.
+// visitors or databases. The only user of libfcgi.
 #pragma once
 
 #include "http.hpp"
@@ -33,8 +33,8 @@ class FcgiServer {
 public:
     using Handle = std::function<void(const ExchangePtr&)>;
 
-    // Listens at once on `address` ("host:port", "unix:/path"); throws std::system_error or
-    // std::runtime_error if it cannot. `handle` runs on the workers and must neither wait nor throw.
+    // Listens at once on `address` (socket.hpp) or throws std::runtime_error. `handle` runs on the workers and must neither
+    // wait nor throw.
     FcgiServer(const std::string& address, const FcgiServerLimits& limits, Handle handle, Watchdog& watchdog, Log& log);
     FcgiServer(const FcgiServer&) = delete;
     FcgiServer& operator=(const FcgiServer&) = delete;
@@ -64,7 +64,7 @@ private:
     const Handle handle_;
     Watchdog& watchdog_;
     Log& log_;
-    const std::string unix_path_;  // to remove at the end; empty for TCP
+    const std::string address_;
     int listener_ = -1;
     int epoll_ = -1;
     int stop_ = -1;  // an eventfd: readable once the workers are to end

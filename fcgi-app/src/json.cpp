@@ -79,16 +79,16 @@ public:
 
     // RapidJSON calls these by their names. Default is for the other scalars.
     bool Default() {
-        if (is_name()) wrong_type = true;
+        if (in_name_) wrong_type = true;
         return true;
     }
     bool Null() { return true; }
     bool String(const char* text, rapidjson::SizeType bytes, bool) {
-        if (is_name()) name.emplace(text, bytes);
+        if (in_name_) name.emplace(text, bytes);
         return true;
     }
     bool Key(const char* text, rapidjson::SizeType bytes, bool) {
-        if (depth_ > 1 || !is_object) return true;
+        if (depth_ > 1) return true;
         const std::string_view key(text, bytes);
         in_name_ = key == "name";
         if (in_name_) ++names;
@@ -110,10 +110,8 @@ public:
     }
 
 private:
-    bool is_name() const { return depth_ == 1 && in_name_; }
-
-    int depth_ = 0;  // arrays and objects around what is read
-    bool in_name_ = false;
+    int depth_ = 0;         // arrays and objects around what is read
+    bool in_name_ = false;  // or in what is inside: a wrong type already
 };
 
 // What is wrong with `body` as JSON.

@@ -52,17 +52,23 @@ int wait_for_end(const sigset_t& ending) {
     return signal;
 }
 
-// Every FastCGI connection is a descriptor, and nginx's may come all at once.
-void raise_descriptor_limit() {
+// Every FastCGI connection is a descriptor, and nginx's may come all at once; the rest is for the database and the logs.
+std::size_t connections_within_descriptor_limit(std::size_t wanted, app::Log& log) {
+    constexpr rlim_t others = 128;
     rlimit limit{};
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
+    const std::size_t possible = limit.rlim_cur > 2 * others ? limit.rlim_cur - others : limit.rlim_cur / 2;
+    if (possible >= wanted) return wanted;
+    log.warning("fewer_connections", {{"reason", "the limit of open files (ulimit -n) allows no more"},
+                                      {"connections_max", static_cast<std::int64_t>(possible)}});
+    return possible;
 }
 
 void serve(const app::Config& config, app::Log& log) {
     const sigset_t ending = block_signals();
-    raise_descriptor_limit();
+    const std::size_t connections_max = connections_within_descriptor_limit(config.connections_max, log);
 
     app::Watchdog watchdog;
     const auto connect = [&](std::chrono::milliseconds call_ms, std::chrono::milliseconds statement_ms) {
@@ -86,7 +92,7 @@ void serve(const app::Config& config, app::Log& log) {
 
     app::FcgiServer server(config.listen,
                            {.threads = config.threads,
-                            .connections_max = config.connections_max,
+                            .connections_max = connections_max,
                             .request_read_ms = config.request_read_ms,
                             .drain_ms = config.drain_ms},
                            router, watchdog, log);
@@ -99,7 +105,7 @@ void serve(const app::Config& config, app::Log& log) {
     log.info("ready", {{"version", app::version},
                        {"listen", config.listen},
                        {"threads", config.threads},
-                       {"connections_max", static_cast<std::int64_t>(config.connections_max)}});
+                       {"connections_max", static_cast<std::int64_t>(connections_max)}});
 
     log.info("stopping", {{"signal", wait_for_end(ending)}});
     server.drain();

@@ -92,7 +92,15 @@ constexpr std::string_view check_server = R"(
            current_setting('synchronous_commit'), current_setting('server_encoding'),
            (SELECT count(*) FROM visitor_total))";
 
-// Several calls in one place, for the one difference between libpqxx's versions.
+// Here stand the differences between libpqxx's versions. Before 7.0 it would prepare a statement at its first use only, and
+// a connection to an incomplete schema would pass for a good one, to be lost and made anew at each question.
+void prepare(pqxx::connection& connection, const Statement& statement) {
+    connection.prepare(statement.name, statement.sql);
+#if !defined(PQXX_VERSION_MAJOR) || PQXX_VERSION_MAJOR < 7
+    connection.prepare_now(statement.name);
+#endif
+}
+
 template <class... Arguments>
 pqxx::result run(pqxx::transaction_base& transaction, const Statement& statement, const Arguments&... arguments) {
 #if defined(PQXX_VERSION_MAJOR) && PQXX_VERSION_MAJOR >= 7 && PQXX_VERSION_MINOR >= 9
@@ -184,7 +192,7 @@ public:
         for (const Statement& statement :
              {add_visitors, remove_visitors, purge_keys_own, purge_keys_clients, page_of_all, page_of_matches,
               page_of_frequent, one_visitor, rows_above, count_days, ping_server}) {
-            connection_.prepare(statement.name, statement.sql);
+            prepare(connection_, statement);
         }
     }
 

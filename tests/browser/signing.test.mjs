@@ -106,6 +106,7 @@ for (const [lang, w] of Object.entries(TEXTS)) {
       await until(() => posts().length === i + 2, `after ${pause} s`);
     }
     await alertIs(page, new RegExp(`^${w.unconfirmed} ${w.reference} e57e57e57e57`));
+    await statusIs(page, '');
     await page.clock.runFor(120_000);
     assert.equal(posts().length, 6, 'it stopped');
     await field(page).press('Enter');
@@ -123,10 +124,11 @@ for (const [lang, w] of Object.entries(TEXTS)) {
     const page = await open('/', { lang, clock: true });
     rule('POST', '/api/visitors', { status: 504 });
     await sign(page, 'Ada');
-    for (let i = 1; i < 6; i += 1) {
-      await until(() => posts().length === i);
+    for (const pause of [1, 2, 4, 8, 16]) {
+      const before = posts().length;
       await alertIs(page, new RegExp(w.away));
-      await page.clock.runFor(20_000);
+      await page.clock.runFor(pause * 1300);
+      await until(() => posts().length === before + 1);
     }
     await page.getByRole('button', { name: w.discard }).click();
     await alertIs(page, '');
@@ -223,7 +225,7 @@ test('no name: the body is {}, and the row waits as Visitor_…', async () => {
 
 test('a double click, Enter with a click, and a key held down add one', async () => {
   await book();
-  const page = await open('/');
+  const page = await open('/', { clock: true });
   await field(page).fill('Ada');
   await button(page).dblclick();
   await statusIs(page, 'Ada is in the book.');
@@ -236,7 +238,15 @@ test('a double click, Enter with a click, and a key held down add one', async ()
   await page.keyboard.up('Enter');
   await statusIs(page, 'Barbara is in the book.');
   await shows(page, 3);
-  assert.equal(await sql('SELECT count(*) FROM visitors'), '3');
+  await field(page).fill('Clarice');
+  await button(page).focus();
+  for (let i = 0; i < 20; i += 1) await page.keyboard.down('Enter');
+  await until(() => countOf('Clarice'));
+  await page.clock.runFor(2000);
+  for (let i = 0; i < 20; i += 1) await page.keyboard.down('Enter');
+  await page.keyboard.up('Enter');
+  await shows(page, 4);
+  assert.equal(await sql('SELECT count(*) FROM visitors'), '4');
 });
 
 for (const [what, action, elapsed] of [

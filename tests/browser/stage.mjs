@@ -66,7 +66,7 @@ export const askedFor = (method, start) => asked.filter(one => one.method === me
 
 /** What happens to the next `times` requests of a method whose path begins so; the first rule that fits counts:
   { status, headers, problem }  answered by the proxy itself; nothing reaches the service
-  { lose: true }                answered by the service, but the answer is lost on the way
+  { lose: true }                answered by the service, but half of the answer is lost on the way
   { cut: true }                 neither
   { hold: promise }             passed on when the promise is fulfilled; goes with the others */
 export function rule(method, start, action, times = Infinity) {
@@ -98,14 +98,20 @@ const proxy = http.createServer(async (request, response) => {
     answer.on('data', part => parts.push(part));
     answer.on('end', () => {
       entry.status = answer.statusCode;
-      if (found?.lose) return request.socket.destroy();
-      response.writeHead(answer.statusCode, answer.headers);
-      response.end(Buffer.concat(parts));
+      const { connection, ...headers } = answer.headers;
+      const whole = Buffer.concat(parts);
+      response.writeHead(answer.statusCode, headers);
+      if (!found?.lose) return response.end(whole);
+      response.write(whole.subarray(0, whole.length / 2), () => request.socket.destroy());
     });
   });
   passed.on('error', () => request.socket.destroy());
   passed.end(body);
 });
+
+// Chromium sends a request again by itself, a POST too, if a connection that it used before is closed on it. That would
+// hide what the page does, so each request has a connection of its own here.
+proxy.maxRequestsPerSocket = 1;
 
 // Pages.
 
@@ -114,7 +120,8 @@ let browser;
 let contexts = [];
 let complaints = [];
 
-/** A page in a browser context of its own. `path` is opened unless it is null; `clock: true` gives it a clock to move. */
+/** A page in a browser context of its own. `path` is opened unless it is null; `clock: true` gives it a clock that stands
+    still until the test moves it (page.clock.runFor). */
 export async function open(path = '/', { clock = false, lang = 'en', allow = () => false, ...options } = {}) {
   const context = await browser.newContext({ baseURL: ORIGIN, locale: lang, viewport: { width: 1280, height: 900 }, ...options });
   contexts.push(context);
@@ -130,7 +137,11 @@ export async function open(path = '/', { clock = false, lang = 'en', allow = () 
     const url = request.url();
     if (!url.startsWith(ORIGIN) && !/^(blob|data):/.test(url)) complaints.push(`request to another host: ${url}`);
   });
-  if (clock) await page.clock.install();
+  if (clock) {
+    const now = Date.now();
+    await page.clock.install({ time: now });
+    await page.clock.pauseAt(now + 1);
+  }
   if (path !== null) await page.goto(path);
   return page;
 }

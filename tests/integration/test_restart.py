@@ -373,12 +373,15 @@ class CommandsTest(unittest.TestCase):
         process = subprocess.Popen(['make', '--no-print-directory', '-C', stacks.PROJECT, 'run'],
                                    env=self.stack.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, start_new_session=True)
-        reader = threading.Thread(target=process.stdout.read, daemon=True)
+        self.addCleanup(process.stdout.close)
+        reader = threading.Thread(target=process.stdout.read)
         reader.start()
         wait_until(lambda: process.poll() is not None or self.stack.healthy(), 60, 'the service is well')
         self.assertIsNone(process.poll())
         os.killpg(process.pid, signal.SIGTERM)  # as a terminal or a service manager would, to the whole group
         process.wait(30)
+        reader.join(5)  # nobody keeps the output open
+        self.assertFalse(reader.is_alive())
         wait_until(lambda: not self.stack.processes(), 20, 'everything has ended')
 
 

@@ -20,14 +20,11 @@ struct Body {
     std::string title;
     std::string text;
 };
-std::ostream& operator<<(std::ostream& out, const Body& body) {
-    return out << body.title;
-}
+std::ostream& operator<<(std::ostream& out, const Body& body) { return out << body.title; }
 
 std::string repeated(std::string_view text, std::size_t times) {
     std::string all;
-    for (std::size_t i = 0; i < times; ++i)
-        all += text;
+    for (std::size_t i = 0; i < times; ++i) all += text;
     return all;
 }
 
@@ -37,32 +34,27 @@ std::string nested(std::size_t depth, std::string_view opening, std::string_view
 }
 
 // `text` as the value of a name.
-std::string named(std::string_view text) {
-    return R"({"name":)" + std::string(text) + '}';
-}
+std::string named(std::string_view text) { return R"({"name":)" + std::string(text) + '}'; }
 
 struct Addition {
     std::string title;
     std::string text;
     std::optional<std::string> name;
 };
-std::ostream& operator<<(std::ostream& out, const Addition& addition) {
-    return out << addition.title;
-}
+std::ostream& operator<<(std::ostream& out, const Addition& addition) { return out << addition.title; }
 
 const std::vector<Addition> additions = {
     {"no body", "", std::nullopt},
     {"an empty object", "{}", std::nullopt},
     {"a name of null", named("null"), std::nullopt},
     {"a name", named(R"("Ada")"), "Ada"},
-    {"white space wherever it may stand",
-     " \t\n\r{ \t\n\r\"name\" \t\n\r: \t\n\r\"Ada\" \t\n\r} \t\n\r", "Ada"},
+    {"white space wherever it may stand", " \t\n\r{ \t\n\r\"name\" \t\n\r: \t\n\r\"Ada\" \t\n\r} \t\n\r", "Ada"},
     {"a name that is trimmed", named("\"\u00A0Ada\u2003\""), "Ada"},
-    {"a name that is trimmed of what is escaped", named(R"(" \t\u0085\u2028Ada\u3000\r\n")"),
-     "Ada"},
+    {"a name that is trimmed of what is escaped", named(R"(" \t\u0085\u2028Ada\u3000\r\n")"), "Ada"},
     {"every short escape that stays", named(R"("a\"b\\c\/d")"), "a\"b\\c/d"},
     {"hexadecimal digits in both cases", named(R"("\u00E9\u00e9")"), "éé"},
     {"an escaped emoji", named(R"("\ud83d\uDE00")"), "😀"},
+    {"the first code point of two halves, escaped", named(R"("\ud800\udc00")"), "\U00010000"},
     {"the last code point but two, escaped", named(R"("\udbff\udffd")"), "\U0010FFFD"},
     {"the letters around the surrogates, escaped", named(R"("\ud7ff\ue000")"), "\uD7FF\uE000"},
     {"a backslash before what is then no escape", named(R"("\\ud800")"), "\\ud800"},
@@ -71,12 +63,10 @@ const std::vector<Addition> additions = {
     {"a digit run in a string", named(R"("12345678901234567890")"), "12345678901234567890"},
     {"a digit run after an escaped quote", named(R"("\"1234")"), "\"1234"},
     {"the JSON of a visitor in a string", named(R"("{\"name\":1}")"), R"({"name":1})"},
-    {"brackets in a string, which do not nest",
-     named('"' + repeated("[", 25) + repeated("{", 25) + '"'),
+    {"brackets in a string, which do not nest", named('"' + repeated("[", 25) + repeated("{", 25) + '"'),
      repeated("[", 25) + repeated("{", 25)},
     {"50 letters", named('"' + repeated("x", 50) + '"'), repeated("x", 50)},
-    {"50 letters between white space", named("\"  " + repeated("x", 50) + " \""),
-     repeated("x", 50)},
+    {"50 letters between white space", named("\"  " + repeated("x", 50) + " \""), repeated("x", 50)},
     {"50 escaped emoji", named('"' + repeated(R"(\ud83d\ude00)", 50) + '"'), repeated("😀", 50)},
     {"markup", named(R"("<script>alert('x')</script>")"), "<script>alert('x')</script>"},
     {"DEL is JSON, and here white space is around", named(R"("  a b  ")"), "a b"},
@@ -222,8 +212,7 @@ const std::vector<Body> too_deep = {
     {"a name", named(nested(16, "[", "]"))},
     {"an unknown member", "{\"x\":" + nested(16, "[", "]") + "}"},
     {"turn and turn about", "[" + nested(8, "[{\"a\":", "}]", "0") + "]"},
-    {"behind something as deep as may be",
-     "[" + nested(15, "[", "]") + "," + nested(16, "[", "]") + "]"},
+    {"behind something as deep as may be", "[" + nested(15, "[", "]") + "," + nested(16, "[", "]") + "]"},
     {"two thousand arrays", nested(2000, "[", "]")},
     {"four thousand arrays that are not closed", repeated("[", 4096)},
     {"six hundred objects", nested(600, "{\"a\":", "}", "1")},
@@ -234,9 +223,7 @@ struct Refusal {
     std::string text;
     std::string detail;
 };
-std::ostream& operator<<(std::ostream& out, const Refusal& refusal) {
-    return out << refusal.title;
-}
+std::ostream& operator<<(std::ostream& out, const Refusal& refusal) { return out << refusal.title; }
 
 const std::string no_object = "The body must be a JSON object.";
 const std::string repeated_name = "name is there more than once";
@@ -252,31 +239,25 @@ const std::vector<Refusal> not_a_visitor = {
     {"an array of a visitor", R"([{"name":"Ada"}])", no_object},
     {"an array of an unknown member", R"([{"x":1}])", no_object},
     {"sixteen arrays", nested(16, "[", "]"), no_object},
-    {"sixteen arrays twice", "[" + nested(15, "[", "]") + "," + nested(15, "[", "]") + "]",
-     no_object},
+    {"sixteen arrays twice", "[" + nested(15, "[", "]") + "," + nested(15, "[", "]") + "]", no_object},
     {"sixteen objects", nested(16, R"({"name":)", "}", "1"), wrong_type},
     {"an unknown member", R"({"age":36})", R"(A visitor has no member "age".)"},
     {"beside a name", R"({"name":"Ada","age":36})", R"(A visitor has no member "age".)"},
     {"the first of two", R"({"b":1,"a":2})", R"(A visitor has no member "b".)"},
-    {"before what else is wrong", R"({"name":1,"name":2,"x":3})",
-     R"(A visitor has no member "x".)"},
+    {"before what else is wrong", R"({"name":1,"name":2,"x":3})", R"(A visitor has no member "x".)"},
     {"in another case", R"({"Name":"Ada"})", R"(A visitor has no member "Name".)"},
     {"with a space behind", R"({"name ":"Ada"})", R"(A visitor has no member "name ".)"},
     {"a name and a NUL", R"({"name\u0000":"Ada"})", R"(A visitor has no member "name\u{0}".)"},
     {"of no characters", R"({"":1})", R"(A visitor has no member "".)"},
     {"in another script", R"({"имя":1})", R"(A visitor has no member "имя".)"},
-    {"of controls", R"({"\u001b[31m\r\n":1})",
-     R"(A visitor has no member "\u{1B}[31m\u{D}\u{A}".)"},
+    {"of controls", R"({"\u001b[31m\r\n":1})", R"(A visitor has no member "\u{1B}[31m\u{D}\u{A}".)"},
     {"of an override", "{\"\u202E\":1}", R"(A visitor has no member "\u{202E}".)"},
     {"of half a pair", R"({"\ud800":1})", R"(A visitor has no member "\u{FFFF}".)"},
-    {"of 40 letters", "{\"" + repeated("é", 40) + "\":1}",
-     "A visitor has no member \"" + repeated("é", 40) + "\"."},
-    {"of 41 letters", "{\"" + repeated("é", 41) + "\":1}",
-     "A visitor has no member \"" + repeated("é", 40) + "…\"."},
+    {"of 40 letters", "{\"" + repeated("é", 40) + "\":1}", "A visitor has no member \"" + repeated("é", 40) + "\"."},
+    {"of 41 letters", "{\"" + repeated("é", 41) + "\":1}", "A visitor has no member \"" + repeated("é", 40) + "…\"."},
     {"with half a pair in it", R"({"x":"\udfff"})", R"(A visitor has no member "x".)"},
     {"with a visitor in it", R"({"x":{"name":"Ada"}})", R"(A visitor has no member "x".)"},
-    {"as deep as may be", "{\"x\":" + nested(15, "[", "]") + "}",
-     R"(A visitor has no member "x".)"},
+    {"as deep as may be", "{\"x\":" + nested(15, "[", "]") + "}", R"(A visitor has no member "x".)"},
     {"a name twice", R"({"name":"a","name":"a"})", repeated_name},
     {"a name twice, one null", R"({"name":null,"name":"a"})", repeated_name},
     {"a name twice, one escaped", R"({"name":"a","n\u0061me":"b"})", repeated_name},
@@ -303,8 +284,7 @@ const std::vector<Refusal> not_a_visitor = {
     {"an exponent with leading zeros", named("1e0001"), wrong_type},
     {"a fraction with leading zeros", named("1.0001"), wrong_type},
     {"2^64", named("18446744073709551616"), wrong_type},
-    {"a number that crashed RapidJSON", named("128.74836467836484838364836483643636483648e-336"),
-     wrong_type},
+    {"a number that crashed RapidJSON", named("128.74836467836484838364836483643636483648e-336"), wrong_type},
     {"a thousand digits", named(repeated("9", 1000)), wrong_type},
     {"a thousand decimals", named("0." + repeated("1", 1000)), wrong_type},
     {"four thousand digits", repeated("1", 4000), no_object},
@@ -346,8 +326,7 @@ const std::vector<Body> of_bad_characters = {
     {"a pair the wrong way round", named(R"("\ude00\ud83d")")},
 };
 
-void check_refusal(const Result<NewVisitor>& result, int status, std::string_view type,
-                   std::string_view detail) {
+void check_refusal(const Result<NewVisitor>& result, int status, std::string_view type, std::string_view detail) {
     BOOST_REQUIRE(!result);
     BOOST_TEST(result.error().status == status);
     BOOST_TEST(result.error().type == type);
@@ -373,8 +352,7 @@ BOOST_DATA_TEST_CASE(what_is_not_utf8_is_a_400, data::make(not_utf8), sample) {
 }
 
 BOOST_DATA_TEST_CASE(what_nests_deeper_than_16_is_a_400, data::make(too_deep), sample) {
-    check_refusal(parse_new_visitor(sample.text), 400, "about:blank",
-                  "The body nests deeper than 16 levels.");
+    check_refusal(parse_new_visitor(sample.text), 400, "about:blank", "The body nests deeper than 16 levels.");
 }
 
 BOOST_DATA_TEST_CASE(json_that_is_no_visitor_is_a_422, data::make(not_a_visitor), sample) {
@@ -382,12 +360,10 @@ BOOST_DATA_TEST_CASE(json_that_is_no_visitor_is_a_422, data::make(not_a_visitor)
 }
 
 BOOST_DATA_TEST_CASE(a_name_of_bad_length_is_a_422_of_its_type, data::make(of_bad_length), sample) {
-    check_refusal(parse_new_visitor(sample.text), 422, "/problems/name-length",
-                  "name must have 1 to 50 characters");
+    check_refusal(parse_new_visitor(sample.text), 422, "/problems/name-length", "name must have 1 to 50 characters");
 }
 
-BOOST_DATA_TEST_CASE(a_name_of_bad_characters_is_a_422_of_its_type, data::make(of_bad_characters),
-                     sample) {
+BOOST_DATA_TEST_CASE(a_name_of_bad_characters_is_a_422_of_its_type, data::make(of_bad_characters), sample) {
     check_refusal(parse_new_visitor(sample.text), 422, "/problems/name-characters",
                   "name must not have control characters, line separators, changes of writing "
                   "direction, lone "
@@ -418,11 +394,9 @@ const Visitor ada{129, "Ada Lovelace", "2026-11-24T03:33:00.123456Z"};
 const Visitor odd{9223372036854775807, "\"\\/é😀<", "2026-11-24T03:33:00.000000Z"};
 
 BOOST_AUTO_TEST_CASE(a_visitor_is_written) {
-    BOOST_TEST(to_json(ada) ==
-               R"({"id":129,"name":"Ada Lovelace","created_at":"2026-11-24T03:33:00.123456Z"})");
-    BOOST_TEST(
-        to_json(odd) ==
-        R"({"id":9223372036854775807,"name":"\"\\/é😀<","created_at":"2026-11-24T03:33:00.000000Z"})");
+    BOOST_TEST(to_json(ada) == R"({"id":129,"name":"Ada Lovelace","created_at":"2026-11-24T03:33:00.123456Z"})");
+    BOOST_TEST(to_json(odd) ==
+               R"({"id":9223372036854775807,"name":"\"\\/é😀<","created_at":"2026-11-24T03:33:00.000000Z"})");
 }
 
 BOOST_AUTO_TEST_CASE(a_page_is_written) {
@@ -440,21 +414,17 @@ BOOST_AUTO_TEST_CASE(a_page_without_visitors_total_or_next_is_written) {
 
 BOOST_AUTO_TEST_CASE(statistics_are_written_and_the_first_day_is_today) {
     const Stats stats{.total = 128, .days = {{"2026-11-24", 3}, {"2026-11-23", 0}}};
-    BOOST_TEST(
-        to_json(stats) ==
-        R"({"total":128,"today":3,"days":[{"day":"2026-11-24","count":3},{"day":"2026-11-23","count":0}]})");
+    BOOST_TEST(to_json(stats) ==
+               R"({"total":128,"today":3,"days":[{"day":"2026-11-24","count":3},{"day":"2026-11-23","count":0}]})");
     BOOST_TEST(to_json(Stats{}) == R"({"total":0,"today":0,"days":[]})");
 }
 
 BOOST_AUTO_TEST_CASE(a_problem_is_written) {
-    const Problem problem{.status = 422,
-                          .type = "/problems/name-length",
-                          .detail = "name must have 1 to 50 characters",
-                          .headers = {}};
-    BOOST_TEST(
-        problem_json(problem, "/api/visitors", "4711") ==
-        R"({"type":"/problems/name-length","title":"Unprocessable Content","status":422,)"
-        R"("detail":"name must have 1 to 50 characters","instance":"/api/visitors","request_id":"4711"})");
+    const Problem problem{
+        .status = 422, .type = "/problems/name-length", .detail = "name must have 1 to 50 characters", .headers = {}};
+    BOOST_TEST(problem_json(problem, "/api/visitors", "4711") ==
+               R"({"type":"/problems/name-length","title":"Unprocessable Content","status":422,)"
+               R"("detail":"name must have 1 to 50 characters","instance":"/api/visitors","request_id":"4711"})");
 }
 
 BOOST_AUTO_TEST_CASE(what_a_problem_does_not_have_is_left_out) {
@@ -467,15 +437,14 @@ BOOST_AUTO_TEST_CASE(an_instance_is_a_uri_whatever_the_path) {
     BOOST_TEST(problem_json(problem, "/api/é \"\\\xFF\n%?#", "") ==
                R"({"type":"about:blank","title":"Not Found","status":404,)"
                R"("instance":"/api/%C3%A9%20%22%5C%FF%0A%25%3F%23"})");
-    BOOST_TEST(problem_json(problem, "/aZ09-._~!$&'()*+,;=:@", "")
-                   .ends_with(R"("instance":"/aZ09-._~!$&'()*+,;=:@"})"));
+    BOOST_TEST(
+        problem_json(problem, "/aZ09-._~!$&'()*+,;=:@", "").ends_with(R"("instance":"/aZ09-._~!$&'()*+,;=:@"})"));
 }
 
 BOOST_AUTO_TEST_CASE(the_index_is_written) {
-    BOOST_TEST(
-        index_json("1.2.3") ==
-        R"({"name":"visitors","version":"1.2.3","links":{"visitors":"/api/visitors","stats":"/api/stats",)"
-        R"("health":"/health","openapi":"/openapi.json"}})");
+    BOOST_TEST(index_json("1.2.3") ==
+               R"({"name":"visitors","version":"1.2.3","links":{"visitors":"/api/visitors","stats":"/api/stats",)"
+               R"("health":"/health","openapi":"/openapi.json"}})");
 }
 
 BOOST_AUTO_TEST_CASE(health_is_written) {
@@ -523,8 +492,7 @@ BOOST_AUTO_TEST_CASE(a_clients_word_is_quoted_shortened_and_made_visible) {
 }
 
 BOOST_AUTO_TEST_CASE(every_status_that_is_sent_has_its_words) {
-    for (const int status :
-         {200, 201, 204, 304, 400, 401, 403, 404, 405, 413, 415, 422, 429, 500, 503}) {
+    for (const int status : {200, 201, 204, 304, 400, 401, 403, 404, 405, 413, 415, 422, 429, 500, 503}) {
         BOOST_TEST(!reason_phrase(status).empty());
     }
     BOOST_TEST(reason_phrase(422) == "Unprocessable Content");

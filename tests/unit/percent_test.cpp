@@ -16,8 +16,7 @@ std::string encoded(std::string_view text, std::string_view kept = {}) {
 BOOST_AUTO_TEST_SUITE(percent_test, *boost::unit_test::timeout(5))
 
 BOOST_AUTO_TEST_CASE(only_unreserved_characters_stay) {
-    const std::string unreserved =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+    const std::string unreserved = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
     std::string stayed;
     for (int byte = 0; byte < 0x100; ++byte) {
         const std::string one(1, static_cast<char>(byte));
@@ -31,9 +30,7 @@ BOOST_AUTO_TEST_CASE(bytes_are_encoded_in_capital_digits) {
     BOOST_TEST(encoded(" \xC3\xA9\xFF%") == "%20%C3%A9%FF%25");
 }
 
-BOOST_AUTO_TEST_CASE(what_is_to_be_kept_is_kept) {
-    BOOST_TEST(encoded("/a?b", "/") == "/a%3Fb");
-}
+BOOST_AUTO_TEST_CASE(what_is_to_be_kept_is_kept) { BOOST_TEST(encoded("/a?b", "/") == "/a%3Fb"); }
 
 BOOST_AUTO_TEST_CASE(it_is_appended) {
     std::string out = "q=";
@@ -43,8 +40,7 @@ BOOST_AUTO_TEST_CASE(it_is_appended) {
 
 BOOST_AUTO_TEST_CASE(every_byte_comes_back) {
     std::string all;
-    for (int byte = 0; byte < 0x100; ++byte)
-        all += static_cast<char>(byte);
+    for (int byte = 0; byte < 0x100; ++byte) all += static_cast<char>(byte);
     BOOST_TEST(form_decoded(encoded(all)).value() == all);
 }
 
@@ -54,10 +50,16 @@ BOOST_AUTO_TEST_CASE(digits_of_both_cases_and_the_plus_are_decoded) {
 }
 
 BOOST_AUTO_TEST_CASE(a_percent_sign_without_two_digits_is_refused) {
-    for (const char* text :
-         {"%", "%4", "a%", "a%4", "%%41", "%4g", "%g4", "% 4", "%+4", "%-4", "%0x41", "%41%"}) {
+    for (const char* text : {"%", "%4", "a%", "a%4", "%%41", "%4g", "%g4", "% 4", "%+4", "%-4", "%0x41", "%41%"}) {
         BOOST_TEST(!form_decoded(text).has_value());
     }
+}
+
+BOOST_AUTO_TEST_CASE(a_digit_behind_the_text_does_not_count) {
+    const std::string_view whole = "%41%42";
+    BOOST_TEST(!form_decoded(whole.substr(0, 1)).has_value());
+    BOOST_TEST(!form_decoded(whole.substr(0, 2)).has_value());
+    BOOST_TEST(!form_decoded(whole.substr(0, 5)).has_value());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
