@@ -3,11 +3,11 @@
 
 #include "secret.hpp"
 
+#include <unistd.h>
 #include <charconv>
 #include <cstdint>
 #include <set>
 #include <string_view>
-#include <unistd.h>
 
 namespace app {
 namespace {

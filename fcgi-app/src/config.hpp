@@ -14,15 +14,15 @@ struct Config {
     std::string listen = "127.0.0.1:9000";         // FastCGI for /api
     std::string health_listen = "127.0.0.1:9001";  // FastCGI for /health
     int threads = 4;
-    std::size_t connections_max = 1024;            // FastCGI connections
-    std::size_t queue_max = 1024;                  // questions waiting, in each queue
+    std::size_t connections_max = 1024;  // FastCGI connections
+    std::size_t queue_max = 1024;        // questions waiting, in each queue
     std::size_t batch_max_rows = 256;
     std::chrono::milliseconds request_read_ms{1000};
     std::chrono::milliseconds queue_wait_ms{1500};
     std::chrono::milliseconds database_call_ms{2500};
     std::chrono::milliseconds drain_ms{500};
-    std::string password_file;                     // the database role's; empty: none is sent
-    std::string admin_token;                       // empty: deleting and exporting are off
+    std::string password_file;  // the database role's; empty: none is sent
+    std::string admin_token;    // empty: deleting and exporting are off
 };
 
 // Names every setting that is wrong, a line each, and what it may be.

@@ -19,9 +19,7 @@ void append_field(std::string& out, std::string_view text) {
 
 }  // namespace
 
-std::string_view csv_header() {
-    return "id,name,created_at\r\n";
-}
+std::string_view csv_header() { return "id,name,created_at\r\n"; }
 
 void append_csv(std::string& out, const Visitor& visitor) {
     out += std::to_string(visitor.id);

@@ -16,17 +16,12 @@ std::uint64_t stir(std::uint64_t state, std::uint64_t odd) {
 }
 
 void append_hex(std::string& out, std::uint64_t number) {
-    for (int shift = 60; shift >= 0; shift -= 4)
-        out += "0123456789abcdef"[number >> shift & 0xF];
+    for (int shift = 60; shift >= 0; shift -= 4) out += "0123456789abcdef"[number >> shift & 0xF];
 }
 
-void skip_blanks(std::string_view& rest) {
-    rest.remove_prefix(std::min(rest.find_first_not_of(" \t"), rest.size()));
-}
+void skip_blanks(std::string_view& rest) { rest.remove_prefix(std::min(rest.find_first_not_of(" \t"), rest.size())); }
 
-bool is_etag_character(char c) {
-    return c == '!' || (c > '"' && c != '\x7f') || (c & 0x80) != 0;
-}
+bool is_etag_character(char c) { return c == '!' || (c > '"' && c != '\x7f') || (c & 0x80) != 0; }
 
 // Takes an entity tag off the front of `rest` and returns it without W/; empty: there is none.
 std::string_view take_tag(std::string_view& rest) {
@@ -64,8 +59,7 @@ std::string strong_etag(std::string_view body) {
 bool if_none_match(std::string_view header, std::string_view etag) {
     if (etag.starts_with("W/")) etag.remove_prefix(2);
     skip_blanks(header);
-    if (header.starts_with('*'))
-        return header.find_first_not_of(" \t", 1) == std::string_view::npos;
+    if (header.starts_with('*')) return header.find_first_not_of(" \t", 1) == std::string_view::npos;
     bool found = false;
     // A list may have empty elements (5.6.1), but between two tags there must be a comma.
     for (bool comma = true; !header.empty(); skip_blanks(header)) {

@@ -6,17 +6,17 @@
 #include "json.hpp"
 #include "socket.hpp"
 
-#include <array>
-#include <cerrno>
-#include <cstring>
 #include <fcgiapp.h>
-#include <optional>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <system_error>
 #include <unistd.h>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <system_error>
 
 namespace app {
 namespace {
@@ -53,8 +53,10 @@ std::string read_body(FCGX_Request& request) {
 std::string head_text(const Response& response, bool with_length) {
     std::string head = "Status: " + std::to_string(response.status) + ' ';
     head += reason_phrase(response.status);
-    for (const Header& header : response.headers) head.append("\r\n").append(header.name).append(": ").append(header.value);
-    if (with_length && response.body != nullptr) head.append("\r\nContent-Length: ") += std::to_string(response.body->size());
+    for (const Header& header : response.headers)
+        head.append("\r\n").append(header.name).append(": ").append(header.value);
+    if (with_length && response.body != nullptr)
+        head.append("\r\nContent-Length: ") += std::to_string(response.body->size());
     head += "\r\n\r\n";
     return head;
 }
@@ -101,7 +103,9 @@ public:
 class FcgiServer::Conversation final : public Exchange {
 public:
     Conversation(FcgiServer& server, std::unique_ptr<Connection> connection, Request received)
-        : Exchange(std::move(received)), server_(server), connection_(std::move(connection)),
+        : Exchange(std::move(received)),
+          server_(server),
+          connection_(std::move(connection)),
           peer_keeps_(connection_->fcgi.keepConnection != 0) {
         const std::lock_guard lock(server_.mutex_);
         ++server_.in_hand_;
@@ -176,7 +180,7 @@ FcgiServer::FcgiServer(const std::string& address, const FcgiServerLimits& limit
 FcgiServer::~FcgiServer() {
     drain();
     half_sent_.clear();
-    for (const auto open = open_; Connection* connection : open) {
+    for (const auto open = open_; Connection * connection : open) {
         // One that streams belongs to its conversation, which goes with it.
         if (const auto conversation = std::exchange(connection->streaming, nullptr)) continue;
         delete connection;
@@ -275,7 +279,8 @@ void FcgiServer::look_at(std::unique_ptr<Connection> connection, bool peer_close
             connection->deadline.reset();
             return receive(std::move(connection));
         case Framing::incomplete: {
-            if (!connection->deadline) connection->deadline.emplace(watchdog_.watch(connection->fd, limits_.request_read_ms));
+            if (!connection->deadline)
+                connection->deadline.emplace(watchdog_.watch(connection->fd, limits_.request_read_ms));
             const std::lock_guard lock(mutex_);
             half_sent_.push_back(std::move(connection));
             ++half_sent_count_;
@@ -372,8 +377,8 @@ bool fcgi_probe(const std::string& address, const std::string& path, std::chrono
     const int fd = connect_to(address, limit);
     if (fd < 0) return false;
     std::array<char, 64> answer{};
-    const bool answered = ::send(fd, request.data(), request.size(), MSG_NOSIGNAL) > 0 &&
-                          ::recv(fd, answer.data(), answer.size(), 0) > 8;
+    const bool answered =
+        ::send(fd, request.data(), request.size(), MSG_NOSIGNAL) > 0 && ::recv(fd, answer.data(), answer.size(), 0) > 8;
     ::close(fd);
     return answered && std::string_view(answer.data() + 8, answer.size() - 8).starts_with("Status: 200");
 }

@@ -80,7 +80,7 @@ Framing inspect(std::string_view bytes) {
     unsigned expected = type_begin;
     unsigned id = 0;
     std::size_t body_bytes = 0;
-    std::string joined;       // parameters of several records; one is looked at where it lies
+    std::string joined;  // parameters of several records; one is looked at where it lies
     std::string_view params;
     while (!bytes.empty()) {
         // Wrong already in what has come of the header: no need to wait for the rest.

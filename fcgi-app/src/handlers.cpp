@@ -75,8 +75,7 @@ std::optional<Problem> refuse_strangers(const Request& request, const std::strin
 
 void answer_document(Exchange& exchange, const Result<Document>& document, Log& log) {
     if (!document) return refuse(exchange, document.error(), log);
-    Response response{.status = 200,
-                      .headers = {{"ETag", document->etag}, {"Cache-Control", "no-cache"}}};
+    Response response{.status = 200, .headers = {{"ETag", document->etag}, {"Cache-Control", "no-cache"}}};
     if (!document->next.empty()) response.headers.push_back({"Link", '<' + document->next + ">; rel=\"next\""});
     if (if_none_match(exchange.request.if_none_match, document->etag)) {
         response.status = 304;
@@ -95,7 +94,8 @@ void read(const Service& service, Question question, ExchangePtr exchange) {
 }
 
 void show_index(const Service& service, const ExchangePtr& exchange) {
-    if (const auto problem = refuse_parameters(exchange->request.query)) return refuse(*exchange, *problem, service.log);
+    if (const auto problem = refuse_parameters(exchange->request.query))
+        return refuse(*exchange, *problem, service.log);
     Response response{.status = 200,
                       .headers = {{"Content-Type", std::string(json_type)}, {"Cache-Control", "no-cache"}}};
     response.set_body(index_json(version));

@@ -20,9 +20,10 @@ void respond(Exchange& exchange, int status, std::string body) {
 
 // Nothing to retry: the next check asks anew.
 Health::Health(const Connect& connect, Log& log)
-    : lane_("health", {.queue_wait_ms = interval, .retry_ms = std::chrono::milliseconds{0}}, connect, log,
-            [this](Database& database, std::vector<Check>& checks) { check(database, checks); },
-            [] { return database_away(); }) {}
+    : lane_(
+          "health", {.queue_wait_ms = interval, .retry_ms = std::chrono::milliseconds{0}}, connect, log,
+          [this](Database& database, std::vector<Check>& checks) { check(database, checks); },
+          [] { return database_away(); }) {}
 
 void Health::answer(const ExchangePtr& exchange) { lane_.push({exchange, Clock::now()}); }
 

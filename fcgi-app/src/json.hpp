@@ -23,8 +23,7 @@ std::string to_json(const Stats& stats);
 
 // RFC 9457. `path` is decoded, any bytes; `instance` is it, encoded again. What is empty is left
 // out.
-std::string problem_json(const Problem& problem, std::string_view path,
-                         std::string_view request_id);
+std::string problem_json(const Problem& problem, std::string_view path, std::string_view request_id);
 
 std::string index_json(std::string_view version);
 std::string health_json(bool ok, std::string_view details);  // no details when ok

@@ -31,10 +31,10 @@ Problem overloaded();
 Problem outcome_unknown();
 
 struct LaneLimits {
-    std::size_t queue_max = 1024;                    // jobs
-    std::size_t batch_max = 1024;                    // jobs
-    std::chrono::milliseconds queue_wait_ms{1500};   // a job older than this is not begun any more
-    std::chrono::milliseconds retry_ms{2400};        // a job older than this is not tried again
+    std::size_t queue_max = 1024;                   // jobs
+    std::size_t batch_max = 1024;                   // jobs
+    std::chrono::milliseconds queue_wait_ms{1500};  // a job older than this is not begun any more
+    std::chrono::milliseconds retry_ms{2400};       // a job older than this is not tried again
 };
 
 template <class Job>
@@ -59,6 +59,7 @@ public:
 
     void push(Job job) {
         if (!available_.load(std::memory_order_relaxed)) return job.fail(database_away());
+        // NOLINTNEXTLINE(bugprone-use-after-move): a job that does not fit is left as it was.
         if (!batcher_.push(std::move(job))) job.fail(overloaded());
     }
 
@@ -100,11 +101,15 @@ private:
     // Sends again what was under way when the connection was lost. That is safe for reads, and for writes
     // since each addition has a key; a server that restarts is back within a second or so.
     void recover(std::vector<Job>& jobs, DatabaseError error) {
+        bool in_doubt = false;  // from the first loss on: a later refusal does not undo what may have been committed
         for (;;) {
             const bool lost = error.fault == DatabaseFault::lost;
             if (lost || error.fault == DatabaseFault::refused) disconnect(error.what());
             std::erase_if(jobs, [](const Job& job) { return job.exchange == nullptr; });
-            if (!lost) return fail_all(jobs, database_away("The database could not do this in time."));
+            in_doubt = in_doubt || lost;
+            if (!lost) {
+                return fail_all(jobs, in_doubt ? after_loss_() : database_away("The database could not do this in time."));
+            }
             while (!database_) {
                 fail_older(jobs, limits_.retry_ms);
                 if (jobs.empty()) return;
@@ -171,7 +176,8 @@ private:
     std::chrono::milliseconds grown_pause() {
         const auto pause = pause_;
         pause_ = std::min(pause_ * 2, pause_max);
-        return std::chrono::milliseconds{std::uniform_int_distribution<long>(pause.count() / 2, pause.count())(random_)};
+        return std::chrono::milliseconds{
+            std::uniform_int_distribution<long>(pause.count() / 2, pause.count())(random_)};
     }
 
     const std::string_view name_;

@@ -3,8 +3,8 @@
 
 #include "json.hpp"
 
-#include <ctime>
 #include <unistd.h>
+#include <ctime>
 
 namespace app {
 namespace {

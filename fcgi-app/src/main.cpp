@@ -11,14 +11,14 @@
 #include "version.hpp"
 #include "watchdog.hpp"
 
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <csignal>
 #include <cstdio>
 #include <exception>
-#include <pthread.h>
 #include <string>
 #include <string_view>
-#include <sys/resource.h>
-#include <unistd.h>
 
 namespace {
 
@@ -96,12 +96,10 @@ void serve(const app::Config& config, app::Log& log) {
                             .request_read_ms = config.request_read_ms,
                             .drain_ms = config.drain_ms},
                            router, watchdog, log);
-    app::FcgiServer health_server(config.health_listen,
-                                  {.threads = 1,
-                                   .connections_max = 64,
-                                   .request_read_ms = config.request_read_ms,
-                                   .drain_ms = 0ms},
-                                  health_router, watchdog, log);
+    app::FcgiServer health_server(
+        config.health_listen,
+        {.threads = 1, .connections_max = 64, .request_read_ms = config.request_read_ms, .drain_ms = 0ms},
+        health_router, watchdog, log);
     log.info("ready", {{"version", app::version},
                        {"listen", config.listen},
                        {"threads", config.threads},

@@ -38,7 +38,8 @@ constexpr Statement add_visitors{"add_visitors", R"(
     SELECT key, requested_name, visitor_id, coalesce(requested_name, 'Visitor_' || visitor_id), utc_text(created_at), fresh
     FROM kept)"};
 
-constexpr Statement remove_visitors{"remove_visitors", "DELETE FROM visitors WHERE id = ANY ($1::bigint[]) RETURNING id"};
+constexpr Statement remove_visitors{"remove_visitors",
+                                    "DELETE FROM visitors WHERE id = ANY ($1::bigint[]) RETURNING id"};
 
 // The app's own keys are needed for as long as a batch may be sent again: seconds.
 constexpr Statement purge_keys_own{"purge_keys_own", R"(
@@ -74,8 +75,8 @@ constexpr Statement page_of_frequent{"page_of_frequent", R"(
 
 constexpr Statement one_visitor{"one_visitor", "SELECT id, name, utc_text(created_at) FROM visitors WHERE id = $1"};
 
-constexpr Statement rows_above{"rows_above",
-                               "SELECT id, name, utc_text(created_at) FROM visitors WHERE id > $1 ORDER BY id LIMIT $2"};
+constexpr Statement rows_above{
+    "rows_above", "SELECT id, name, utc_text(created_at) FROM visitors WHERE id > $1 ORDER BY id LIMIT $2"};
 
 constexpr Statement count_days{"count_days", R"(
     SELECT t.total, today - back, coalesce(d.count, 0)
@@ -287,7 +288,8 @@ private:
         pqxx::nontransaction transaction(connection_);
         const pqxx::result rows = transaction.exec(std::string(check_server));
         const auto refuse = [](const std::string& what) { throw DatabaseError(DatabaseFault::refused, what); };
-        if (text(rows[0][0]) != "on on") refuse("fsync and full_page_writes must be on: nothing acknowledged may be lost");
+        if (text(rows[0][0]) != "on on")
+            refuse("fsync and full_page_writes must be on: nothing acknowledged may be lost");
         if (text(rows[0][1]) == "off") refuse("synchronous_commit must not be off: nothing acknowledged may be lost");
         if (text(rows[0][2]) != "UTF8") refuse("the database's encoding must be UTF8");
         if (rows[0][3].as<int>() != 1) refuse("the schema is not complete: run the migrations");

@@ -13,9 +13,9 @@
 namespace app {
 
 struct PostgresSettings {
-    std::string password_file;                     // read at each connection; empty: none
-    std::chrono::milliseconds call_ms{2500};       // a call that takes longer loses its connection
-    std::chrono::milliseconds statement_ms{0};     // PostgreSQL's statement_timeout; 0: the role's
+    std::string password_file;                  // read at each connection; empty: none
+    std::chrono::milliseconds call_ms{2500};    // a call that takes longer loses its connection
+    std::chrono::milliseconds statement_ms{0};  // PostgreSQL's statement_timeout; 0: the role's
 };
 
 // Connects by libpq's environment (PGHOST, PGPORT, PGUSER, PGDATABASE) and checks what the service's promise

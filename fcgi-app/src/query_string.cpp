@@ -29,17 +29,14 @@ struct Parameter {
     bool seen = false;
 };
 
-Problem refusal(std::string detail) {
-    return {.status = 400, .detail = std::move(detail)};
-}
+Problem refusal(std::string detail) { return {.status = 400, .detail = std::move(detail)}; }
 
 // From 1 on: so no number that is right begins with a sign or a zero.
 std::optional<std::int64_t> parse_number(std::string_view text, std::int64_t max) {
     if (text.empty() || text.front() < '1' || text.front() > '9') return std::nullopt;
     std::int64_t number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc() || end != text.data() + text.size() || number > max)
-        return std::nullopt;
+    if (error != std::errc() || end != text.data() + text.size() || number > max) return std::nullopt;
     return number;
 }
 
@@ -61,15 +58,13 @@ std::optional<std::string> decoded(std::string_view text) {
     return plain && is_utf8(*plain) ? plain : std::nullopt;
 }
 
-std::optional<Problem> read_parameter(std::string_view name, std::string_view value,
-                                      std::span<Parameter> known) {
+std::optional<Problem> read_parameter(std::string_view name, std::string_view value, std::span<Parameter> known) {
     const auto plain_name = decoded(name);
     if (!plain_name) return refusal("A parameter's name is not percent-encoded UTF-8.");
     for (Parameter& parameter : known) {
         if (parameter.name != *plain_name) continue;
         const std::string subject(parameter.name);
-        if (std::exchange(parameter.seen, true))
-            return refusal(subject + " is there more than once");
+        if (std::exchange(parameter.seen, true)) return refusal(subject + " is there more than once");
         const auto plain_value = decoded(value);
         if (!plain_value) return refusal(subject + " is not percent-encoded UTF-8");
         if (parameter.keep(*plain_value)) return std::nullopt;
@@ -116,9 +111,7 @@ Result<StatsQuestion> parse_stats_question(std::string_view query) {
     return question;
 }
 
-std::optional<Problem> refuse_parameters(std::string_view query) {
-    return read_parameters(query, {});
-}
+std::optional<Problem> refuse_parameters(std::string_view query) { return read_parameters(query, {}); }
 
 std::string next_link(const PageQuestion& question, std::int64_t last_id) {
     std::string link = "/api/visitors?limit=" + std::to_string(question.limit);
@@ -129,8 +122,6 @@ std::string next_link(const PageQuestion& question, std::int64_t last_id) {
     return link;
 }
 
-std::optional<std::int64_t> parse_id(std::string_view text) {
-    return parse_number(text, id_max);
-}
+std::optional<std::int64_t> parse_id(std::string_view text) { return parse_number(text, id_max); }
 
 }  // namespace app

@@ -37,7 +37,8 @@ void Router::operator()(const ExchangePtr& exchange) const noexcept try {
     if (exchange->request.method == "OPTIONS") {
         return exchange->respond({.status = 204, .headers = {{"Allow", allowed}}});
     }
-    refuse(*exchange, {.status = 405, .detail = "This path takes " + allowed + ".", .headers = {{"Allow", allowed}}}, log_);
+    refuse(*exchange, {.status = 405, .detail = "This path takes " + allowed + ".", .headers = {{"Allow", allowed}}},
+           log_);
 } catch (const std::exception& error) {
     log_.error("defect", {{"request_id", exchange->request.request_id}, {"reason", std::string_view(error.what())}});
     refuse(*exchange, {.status = 500, .detail = "Something went wrong that should not."}, log_);

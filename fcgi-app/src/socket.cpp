@@ -1,16 +1,16 @@
 // socket(), with bind() or connect().
 #include "socket.hpp"
 
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <netdb.h>
-#include <stdexcept>
-#include <string_view>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+#include <string_view>
 
 namespace app {
 namespace {
@@ -45,7 +45,8 @@ Endpoint tcp_endpoint(const std::string& address) {
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
     addrinfo* found = nullptr;
-    const int error = ::getaddrinfo(address.substr(0, colon).c_str(), address.substr(colon + 1).c_str(), &hints, &found);
+    const int error =
+        ::getaddrinfo(address.substr(0, colon).c_str(), address.substr(colon + 1).c_str(), &hints, &found);
     if (error != 0) throw std::runtime_error(address + ": " + ::gai_strerror(error));
     Endpoint endpoint{.length = found->ai_addrlen, .fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     std::memcpy(&endpoint.address, found->ai_addr, found->ai_addrlen);
@@ -78,7 +79,8 @@ int listen_on(const std::string& address, int backlog) {
     if (path.empty()) ::setsockopt(endpoint.fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     // Before bind(), so that there is no moment in which others may connect; and after it, whatever the umask.
     if (!path.empty()) ::fchmod(endpoint.fd, 0660);
-    if (::fcntl(endpoint.fd, F_SETFL, O_NONBLOCK) == 0 && ::bind(endpoint.fd, endpoint.pointer(), endpoint.length) == 0 &&
+    if (::fcntl(endpoint.fd, F_SETFL, O_NONBLOCK) == 0 &&
+        ::bind(endpoint.fd, endpoint.pointer(), endpoint.length) == 0 &&
         (path.empty() || ::chmod(path.c_str(), 0660) == 0) && ::listen(endpoint.fd, backlog) == 0) {
         return endpoint.fd;
     }

@@ -27,9 +27,7 @@ struct Overloaded : Callables... {
 template <class... Callables>
 Overloaded(Callables...) -> Overloaded<Callables...>;
 
-Problem no_such_visitor() {
-    return {.status = 404, .detail = "There is no visitor with this number."};
-}
+Problem no_such_visitor() { return {.status = 404, .detail = "There is no visitor with this number."}; }
 
 Document document(std::string body) {
     Document made;
@@ -64,14 +62,13 @@ Result<Document> answer_rows(Database& database, const RowsQuestion& question) {
 
 Result<Document> answer(Database& database, const Question& question) {
     try {
-        return std::visit(
-            Overloaded{[&](const PageQuestion& page) { return answer_page(database, page); },
-                       [&](const VisitorQuestion& visitor) { return answer_visitor(database, visitor); },
-                       [&](const StatsQuestion& stats) -> Result<Document> {
-                           return document(to_json(database.stats(stats.days)));
-                       },
-                       [&](const RowsQuestion& rows) { return answer_rows(database, rows); }},
-            question);
+        return std::visit(Overloaded{[&](const PageQuestion& page) { return answer_page(database, page); },
+                                     [&](const VisitorQuestion& visitor) { return answer_visitor(database, visitor); },
+                                     [&](const StatsQuestion& stats) -> Result<Document> {
+                                         return document(to_json(database.stats(stats.days)));
+                                     },
+                                     [&](const RowsQuestion& rows) { return answer_rows(database, rows); }},
+                          question);
     } catch (const DatabaseError& error) {
         // One question that takes too long is no reason to fail those beside it.
         if (error.fault != DatabaseFault::busy) throw;
@@ -116,10 +113,11 @@ Problem overloaded() {
 }
 
 Problem outcome_unknown() {
-    return {.status = 503,
-            .type = "/problems/outcome-unknown",
-            .detail = "The connection to the database was lost before it confirmed this. It may or may not have been done.",
-            .headers = {{"Retry-After", "1"}}};
+    return {
+        .status = 503,
+        .type = "/problems/outcome-unknown",
+        .detail = "The connection to the database was lost before it confirmed this. It may or may not have been done.",
+        .headers = {{"Retry-After", "1"}}};
 }
 
 Store::Store(const StoreLimits& limits, const Connect& connect, const Connect& connect_for_search, Log& log)
@@ -129,9 +127,7 @@ Store::Store(const StoreLimits& limits, const Connect& connect, const Connect& c
       writer_(
           "writer", lane_limits(limits, limits.batch_max_rows), connect, log,
           [this](Database& database, std::vector<Write>& writes) { carry_out(database, writes); }, outcome_unknown,
-          [](Database& database) {
-              return database.purge_keys(purged_keys_max_per_step) == purged_keys_max_per_step;
-          }),
+          [](Database& database) { return database.purge_keys(purged_keys_max_per_step) == purged_keys_max_per_step; }),
       first_page_(
           "first_page", lane_limits(limits, limits.queue_max), connect, log,
           [this](Database& database, std::vector<Read>& reads) { answer_reads(database, reads); }, read_lost),
@@ -144,7 +140,7 @@ Store::Store(const StoreLimits& limits, const Connect& connect, const Connect& c
 
 void Store::read(Question question, ExchangePtr exchange, WhenRead done) {
     const auto* page = std::get_if<PageQuestion>(&question);
-    Lane<Read>& lane = page == nullptr        ? other_reads_
+    Lane<Read>& lane = page == nullptr       ? other_reads_
                        : !page->text.empty() ? searches_
                        : page->before        ? other_reads_
                                              : first_page_;
@@ -212,6 +208,7 @@ void Store::add_all(Database& database, std::vector<Write*> writes) {
 
 void Store::add_distinct(Database& database, const std::vector<Write*>& writes) {
     std::vector<Addition> additions;
+    additions.reserve(writes.size());
     for (const Write* write : writes) additions.push_back(std::get<Add>(write->what).addition);
     std::vector<Added> added;
     try {
@@ -264,7 +261,8 @@ void Store::remove_all(Database& database, const std::vector<Write*>& writes) {
     for (const Write* write : writes) {
         const std::int64_t id = std::get<Remove>(write->what).id;
         if (gone.contains(id)) {
-            lines += log_line("info", "visitor_removed", {{"request_id", write->exchange->request.request_id}, {"id", id}});
+            lines +=
+                log_line("info", "visitor_removed", {{"request_id", write->exchange->request.request_id}, {"id", id}});
         }
     }
     if (!lines.empty()) log_.write(lines);

@@ -34,13 +34,13 @@ using Question = std::variant<PageQuestion, VisitorQuestion, StatsQuestion, Rows
 struct Document {
     std::shared_ptr<const std::string> body;
     std::string etag;
-    std::string next;                   // a page's next page; empty: this is the last
-    std::int64_t last_id = 0;           // a chunk's last row; 0: there are no more
+    std::string next;          // a page's next page; empty: this is the last
+    std::int64_t last_id = 0;  // a chunk's last row; 0: there are no more
 };
 
 struct StoreLimits {
-    std::size_t queue_max = 1024;       // questions waiting, in each queue
-    std::size_t batch_max_rows = 256;   // additions and deletions in one batch
+    std::size_t queue_max = 1024;      // questions waiting, in each queue
+    std::size_t batch_max_rows = 256;  // additions and deletions in one batch
     std::chrono::milliseconds queue_wait_ms{1500};
     std::chrono::milliseconds retry_ms{2400};
 };

@@ -6,9 +6,7 @@
 namespace app {
 namespace {
 
-bool is_continuation(char byte) {
-    return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
-}
+bool is_continuation(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
 
 // What a first byte says about the length of its character.
 std::size_t announced_bytes(char first) {
@@ -49,8 +47,7 @@ std::size_t count_code_points(std::string_view utf8) {
 char32_t next_code_point(std::string_view& rest) {
     const std::size_t bytes = announced_bytes(rest[0]);
     // The marker of the length leaves 7, 5, 4 or 3 bits of the first byte.
-    char32_t code_point =
-        static_cast<unsigned char>(rest[0]) & (bytes == 1 ? 0x7Fu : 0x7Fu >> bytes);
+    char32_t code_point = static_cast<unsigned char>(rest[0]) & (bytes == 1 ? 0x7Fu : 0x7Fu >> bytes);
     for (const char next : rest.substr(1, bytes - 1)) {
         code_point = code_point << 6 | (static_cast<unsigned char>(next) & 0x3Fu);
     }

@@ -8,15 +8,12 @@
 namespace app {
 namespace {
 
-bool is_between(char32_t c, char32_t first, char32_t last) {
-    return c >= first && c <= last;
-}
+bool is_between(char32_t c, char32_t first, char32_t last) { return c >= first && c <= last; }
 
 // Unicode's property White_Space, whole: stable since Unicode 6.3.
 bool is_white_space(char32_t c) {
     return c == 0x20 || is_between(c, 0x09, 0x0D) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-           is_between(c, 0x2000, 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
-           c == 0x205F || c == 0x3000;
+           is_between(c, 0x2000, 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 // What a list of names cannot show, or what would change how the names around it are shown.

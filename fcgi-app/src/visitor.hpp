@@ -38,9 +38,9 @@ NameFault check_name(std::string_view utf8);
 
 // The questions that can be asked. Two that compare equal get the same answer.
 struct PageQuestion {
-    int limit = 20;                       // 1 to 100
-    std::optional<std::int64_t> before;   // only smaller ids
-    std::string text;                     // only names that contain it; empty: all
+    int limit = 20;                      // 1 to 100
+    std::optional<std::int64_t> before;  // only smaller ids
+    std::string text;                    // only names that contain it; empty: all
 
     auto operator<=>(const PageQuestion&) const = default;
 };
@@ -56,9 +56,9 @@ struct StatsQuestion {
 };
 
 struct Page {
-    std::vector<Visitor> visitors;        // newest first, at most the limit
-    bool more = false;                    // older ones exist
-    std::optional<std::int64_t> total;    // of all, or of the matches; none where counting takes too long
+    std::vector<Visitor> visitors;      // newest first, at most the limit
+    bool more = false;                  // older ones exist
+    std::optional<std::int64_t> total;  // of all, or of the matches; none where counting takes too long
 };
 
 struct DayCount {

@@ -44,13 +44,14 @@ int connect_to(std::uint16_t port) {
     return fd;
 }
 
-// Whether `answer` is whole: a head, and as many bytes behind it as its Content-Length says.
+// Whether `answer` is whole: a head, and as many bytes behind it as its Content-Length says, or, without one (as PHP
+// answers), the last chunk.
 bool is_whole(const std::string& answer) {
     const auto end = answer.find("\r\n\r\n");
     if (end == std::string::npos) return false;
     const auto length = answer.find("Content-Length: ");
-    const auto body = length < end ? std::strtoul(answer.c_str() + length + 16, nullptr, 10) : 0;
-    return answer.size() >= end + 4 + body;
+    if (length > end) return answer.ends_with("\r\n0\r\n\r\n");
+    return answer.size() >= end + 4 + std::strtoul(answer.c_str() + length + 16, nullptr, 10);
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 --   fixed    the same request each time                      METHOD PATH [BODY [NAME VALUE]]
 --   ids      GET, of a thousand random ids up to LAST        FORMAT LAST     (%d in FORMAT is the id)
 --   keyed    POST with a new Idempotency-Key each            PATH BODY PREFIX
---   mixed    four GETs, then a POST, and again               PATH BODY
+--   mixed    four GETs, then a POST, and again               GET_PATH POST_PATH BODY
 local json = { ["Content-Type"] = "application/json" }
 
 function init(args)
@@ -26,12 +26,12 @@ function init(args)
         end
     elseif kind == "mixed" then
         for i = 1, 4 do requests[i] = wrk.format("GET", args[2]) end
-        requests[5] = wrk.format("POST", args[2], json, args[3])
+        requests[5] = wrk.format("POST", args[3], json, args[4])
     end
     if kind == "keyed" then
         -- The whole text but the key is the same: formatting it anew would cost more than the server's work.
         local whole = wrk.format("POST", args[2],
-            { ["Content-Type"] = "application/json", ["Idempotency-Key"] = "@" }, args[3])
+            { ["Content-Type"] = json["Content-Type"], ["Idempotency-Key"] = "@" }, args[3])
         local before, after = whole:match("^(.-: )@(\r\n.*)$")
         before = before .. args[4]
         function request()

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { ADMIN_TOKEN, STACK, alertIs, asked, askedFor, book, focused, items, names, noRules, numbered, open, rule, shows, sql, statusIs, until } from './stage.mjs';
+import { ADMIN_TOKEN, STACK, alertIs, asked, askedFor, book, focused, items, names, noRules, numbered, open, pass, rule, shows, sql, statusIs, until } from './stage.mjs';
 
 const TEXTS = {
   'en': {
@@ -31,22 +31,22 @@ for (const [lang, w] of Object.entries(TEXTS)) {
     await book();
     const page = await open('/', { lang, clock: true });
     const button = page.getByRole('button', { name: w.open });
-    await page.clock.runFor(30_000);
+    await pass(page, 30_000);
     assert.equal(askedFor('GET', '/health').length, 0);
     await button.press('Enter');
     await page.getByText(w.reachable, { exact: true }).waitFor();
     await page.getByText(w.version).waitFor();
     assert.equal(await button.getAttribute('aria-expanded'), 'true');
     rule('GET', '/health', { status: 503 });
-    await page.clock.runFor(10_100);
+    await pass(page, 10_100);
     await page.getByText(w.away, { exact: true }).waitFor();
     noRules();
-    await page.clock.runFor(10_100);
+    await pass(page, 10_100);
     await page.getByText(w.reachable, { exact: true }).waitFor();
     await button.press('Enter');
     assert.equal(await page.getByRole('region', { name: w.open }).count(), 0);
     const before = askedFor('GET', '/health').length;
-    await page.clock.runFor(60_000);
+    await pass(page, 60_000);
     assert.equal(askedFor('GET', '/health').length, before);
     assert.equal(asked.filter(one => one.path === '/api').length, 1);
   });
@@ -154,7 +154,7 @@ test('a row deleted by others while the dialog is open: the focus goes to the se
   await unlock(page, TEXTS.en);
   await page.getByRole('button', { name: 'Delete Visitor 2, no. 2' }).click();
   await sql('DELETE FROM visitors WHERE id = 2');
-  await page.clock.runFor(10_100);
+  await pass(page, 10_100);
   await until(async () => (await page.locator('main li').count()) === 1);
   await page.keyboard.press('Escape');
   await until(async () => (await focused(page)) === 'Search names');

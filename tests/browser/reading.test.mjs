@@ -2,7 +2,7 @@
 // under the reader's eyes.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { alertIs, asked, askedFor, book, focused, items, list, names, noRules, numbered, open, others, rule, shows, sql, statusIs, until } from './stage.mjs';
+import { alertIs, asked, askedFor, book, focused, items, list, names, noRules, numbered, open, pass, others, rule, shows, sql, statusIs, until } from './stage.mjs';
 
 const TEXTS = {
   'en': {
@@ -38,7 +38,7 @@ for (const [lang, w] of Object.entries(TEXTS)) {
     const region = await page.getByRole('region', { name: w.latest }).boundingBox();
     assert.ok(region.height >= 900, 'as high as the window');
     assert.equal(await page.getByRole('status').textContent(), '');
-    await page.clock.runFor(1100);
+    await pass(page, 1100, { waiting: false });
     await statusIs(page, w.loading);
     release();
     await shows(page, 5);
@@ -120,11 +120,11 @@ for (const [lang, w] of Object.entries(TEXTS)) {
     const page = await open('/', { lang, clock: true });
     await shows(page, 1);
     await others('Ada');
-    await page.clock.runFor(POLL);
+    await pass(page, POLL);
     await shows(page, 2);
     await statusIs(page, w.cameOne);
     await others('B', 'C', 'D');
-    await page.clock.runFor(POLL);
+    await pass(page, POLL);
     await shows(page, 5);
     await statusIs(page, w.came);
     assert.deepEqual(await names(page), ['D', 'C', 'B', 'Ada', 'Grace']);
@@ -139,9 +139,9 @@ for (const [lang, w] of Object.entries(TEXTS)) {
     const before = gets().length;
     let expected = before;
     for (const pause of [10, 20, 40, 60, 60]) {
-      await page.clock.runFor(pause * 1000 - 300);
+      await pass(page, pause * 1000 - 300);
       assert.equal(gets().length, expected, `nothing before ${pause} s`);
-      await page.clock.runFor(400);
+      await pass(page, 400);
       expected += 1;
       await until(() => gets().length === expected, `asked after ${pause} s`);
       await statusIs(page, w.stale);
@@ -149,7 +149,7 @@ for (const [lang, w] of Object.entries(TEXTS)) {
     assert.equal(await items(page).count(), 1, 'the list stays');
     await alertIs(page, '');
     noRules();
-    await page.clock.runFor(60_100);
+    await pass(page, 60_100);
     await statusIs(page, w.back);
   });
 
@@ -159,7 +159,7 @@ for (const [lang, w] of Object.entries(TEXTS)) {
     await shows(page, 1);
     await page.context().setOffline(true);
     await statusIs(page, w.offline);
-    await page.clock.runFor(POLL);
+    await pass(page, POLL);
     await statusIs(page, w.offline);
     const before = gets().length;
     await page.context().setOffline(false);
@@ -174,21 +174,21 @@ test('search waits for the last key, and a newer one ends the older request', as
   await shows(page, 2);
   const search = page.getByRole('searchbox');
   await search.pressSequentially('ad');
-  await page.clock.runFor(250);
+  await pass(page, 250);
   await search.pressSequentially('a');
-  await page.clock.runFor(250);
+  await pass(page, 250);
   assert.equal(askedFor('GET', '/api/visitors?q=').length, 0);
   let release;
   rule('GET', '/api/visitors?q=ada', { hold: new Promise(done => { release = done; }) });
-  await page.clock.runFor(100);
+  await pass(page, 100);
   await until(() => askedFor('GET', '/api/visitors?q=ada').length === 1);
   const aborted = page.waitForEvent('requestfailed', one => one.url().includes('q=ada'));
   await search.fill('grace');
-  await page.clock.runFor(350);
+  await pass(page, 350, { waiting: false });
   await aborted;
   await statusIs(page, '1 name found.');
   release();
-  await page.clock.runFor(1000);
+  await pass(page, 1000);
   assert.deepEqual(await names(page), ['Grace']);
   assert.deepEqual(askedFor('GET', '/api/visitors?q=').map(one => one.path), ['/api/visitors?q=ada', '/api/visitors?q=grace']);
 });
@@ -198,9 +198,9 @@ test('a search of white space is none; one longer than any name finds nothing wi
   const page = await open('/', { clock: true });
   await shows(page, 1);
   await page.getByRole('searchbox').fill('   ');
-  await page.clock.runFor(400);
+  await pass(page, 400);
   await page.getByRole('searchbox').fill('x'.repeat(51));
-  await page.clock.runFor(400);
+  await pass(page, 400);
   await statusIs(page, `No name contains “${'x'.repeat(51)}”.`);
   assert.equal(askedFor('GET', '/api/visitors?q=').length, 0);
 });
@@ -210,7 +210,7 @@ test('a search is what is polled while it is active', async () => {
   const page = await open('/?q=ada', { clock: true });
   await statusIs(page, '1 name found.');
   await others('Barbara', 'Adam');
-  await page.clock.runFor(POLL);
+  await pass(page, POLL);
   await statusIs(page, '1 new visitor: Adam.');
   assert.deepEqual(await names(page), ['Adam', 'Ada']);
   assert.ok(gets().every(one => one.path === '/api/visitors?q=ada'));
@@ -222,14 +222,14 @@ test('an unchanged page costs one 304, and the days are not asked for again', as
   await shows(page, 3);
   await until(() => stats().length === 1);
   for (const times of [2, 3, 4]) {
-    await page.clock.runFor(POLL);
+    await pass(page, POLL);
     await until(() => gets().filter(one => one.status).length === times);
   }
   assert.ok(gets().slice(1).every(one => one.status === 304 && one.headers['if-none-match']), JSON.stringify(gets().map(one => one.status)));
   assert.equal(stats().length, 1);
   assert.equal(await page.getByRole('status').textContent(), '');
   await others('Ada');
-  await page.clock.runFor(POLL);
+  await pass(page, POLL);
   await page.getByText('4 visitors, 4 today').waitFor();
   assert.equal(stats().length, 2);
 });
@@ -239,7 +239,7 @@ test('rows that were deleted go', async () => {
   const page = await open('/', { clock: true });
   await shows(page, 20);
   await sql('DELETE FROM visitors WHERE id IN (25, 20, 10)');
-  await page.clock.runFor(POLL);
+  await pass(page, POLL);
   await until(async () => (await names(page)).join() === numbered(25).filter((_, i) => ![24, 19, 9].includes(i)).reverse().slice(0, 20).join());
   assert.equal(await page.getByRole('status').textContent(), '', 'older rows that moved up are not new');
 });
@@ -251,10 +251,10 @@ test('older pages stay while new rows come; without overlap the list starts anew
   await page.getByRole('button', { name: 'Show older visitors' }).click();
   await shows(page, 40);
   await others('Ada');
-  await page.clock.runFor(POLL);
+  await pass(page, POLL);
   await shows(page, 41);
   await others(...numbered(20, 'Other'));
-  await page.clock.runFor(POLL);
+  await pass(page, POLL);
   await shows(page, 20);
   await statusIs(page, '20 new visitors.');
   await page.getByRole('button', { name: 'Show older visitors' }).click();
@@ -271,7 +271,7 @@ test('the live switch stops and starts it, and is kept', async () => {
   assert.equal(await live.isChecked(), false);
   await others('Ada');
   const before = gets().length;
-  await page.clock.runFor(120_000);
+  await pass(page, 120_000);
   assert.equal(gets().length, before);
   await page.reload();
   await shows(page, 2);
@@ -304,7 +304,7 @@ test('a page left open for days does not grow for ever', async () => {
   for (let count = 20; count < 270;) {
     await sql("INSERT INTO visitors (name) SELECT 'Other ' || i FROM generate_series(1, 19) AS i");
     count += 19;
-    await page.clock.runFor(POLL);
+    await pass(page, POLL);
     await shows(page, Math.min(count, 200));
   }
   const last = (await names(page)).at(-1);
@@ -323,7 +323,7 @@ test('a hidden page asks nothing, and at once when it is seen again', async () =
   }, hidden);
   await see(true);
   const before = asked.length;
-  await page.clock.runFor(300_000);
+  await pass(page, 300_000);
   assert.equal(asked.length, before);
   await others('Ada');
   await see(false);
@@ -361,10 +361,9 @@ test('new rows do not move what is being read', async () => {
     const before = await top();
     const count = await items(page).count();
     await others('Ada', 'Barbara', 'Clarice');
-    await page.clock.runFor(POLL);
+    await pass(page, POLL);
     await shows(page, count + 3);
-    await page.evaluate(() => new Promise(done => { requestAnimationFrame(() => requestAnimationFrame(done)); }));
-    assert.ok(Math.abs((await top()) - before) <= 1, `moved from ${before} to ${await top()}`);
+    await until(async () => Math.abs((await top()) - before) <= 1, 'the row that is being read stands where it stood');
   }
 });
 

@@ -119,9 +119,10 @@ export let ORIGIN;
 let browser;
 let contexts = [];
 let complaints = [];
+const pending = new Map();   // page → its requests under way
 
 /** A page in a browser context of its own. `path` is opened unless it is null; `clock: true` gives it a clock that stands
-    still until the test moves it (page.clock.runFor). */
+    still until the test moves it (pass). */
 export async function open(path = '/', { clock = false, lang = 'en', allow = () => false, ...options } = {}) {
   const context = await browser.newContext({ baseURL: ORIGIN, locale: lang, viewport: { width: 1280, height: 900 }, ...options });
   contexts.push(context);
@@ -133,17 +134,30 @@ export async function open(path = '/', { clock = false, lang = 'en', allow = () 
     if (!allow(message.text())) complaints.push(`console: ${message.text()}`);
   });
   page.on('pageerror', error => complaints.push(`exception: ${error.stack}`));
+  pending.set(page, new Set());
+  for (const event of ['requestfinished', 'requestfailed']) page.on(event, request => pending.get(page).delete(request));
   page.on('request', request => {
+    pending.get(page).add(request);
     const url = request.url();
     if (!url.startsWith(ORIGIN) && !/^(blob|data):/.test(url)) complaints.push(`request to another host: ${url}`);
   });
   if (clock) {
     const now = Date.now();
     await page.clock.install({ time: now });
-    await page.clock.pauseAt(now + 1);
+    await page.clock.pauseAt(now + 1000);
   }
   if (path !== null) await page.goto(path);
   return page;
+}
+
+/** Lets time pass on a page's clock, once the answers to what it asked before have come: it would run out of patience
+    with them otherwise. `waiting` leaves that out, for requests that the test holds back. */
+export async function pass(page, ms, { waiting = true } = {}) {
+  if (waiting) {
+    await until(() => pending.get(page).size === 0, 'the answers have come');
+    await page.evaluate(() => {});   // and have been dealt with
+  }
+  await page.clock.runFor(ms);
 }
 
 export const list = page => page.locator('main').getByRole('list');

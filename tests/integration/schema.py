@@ -76,7 +76,8 @@ def errors(document, schema, value, where='$'):
             for index, item in enumerate(value if isinstance(value, list) else []):
                 found += errors(document, wanted, item, f'{where}[{index}]')
         elif keyword in ('minItems', 'maxItems', 'minLength', 'maxLength'):
-            kind = list if keyword.endswith('Items') else str  # Python counts a string's code points, as JSON Schema does
+            # Python counts a string's code points, as JSON Schema does.
+            kind = list if keyword.endswith('Items') else str
             check(not isinstance(value, kind) or (len(value) >= wanted if keyword.startswith('min') else
                                                   len(value) <= wanted), f'{keyword} is {wanted}')
         elif keyword in ('minimum', 'maximum'):

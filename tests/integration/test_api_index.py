@@ -17,7 +17,7 @@ UNKNOWN_PATHS = [
     '/api/stats/', '/api/stats/30', '/api/Visitors', '/api/health', '/api/index.html', '/api/%E2%82%AC', '/api/%FF',
     '/api/' + 'x' * 1000,
 ]
-NO_IDS = ['', 'x', '1x', 'x1', '-1', '+1', '1.5', '1e3', '0x10', '%20', '1%20', '%D9%A1', '%FF', '9' * 1000, 'visitors.csv']
+NO_IDS = ['', 'x', '1x', 'x1', '-1', '+1', '1.5', '1e3', '0x10', '%20', '1%20', '%D9%A1', '%FF', '9' * 1000, '1.csv']
 
 
 def allowed(answer):

@@ -384,7 +384,7 @@ class SizeTest(ContractTest):
 
     def test_an_announced_body_is_refused_before_it_is_sent(self):
         raw = self.stack.raw(b'POST /api/visitors HTTP/1.1\r\nHost: x\r\nConnection: close\r\n'
-                             b'Content-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n')
+                             b'Content-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n', timeout_s=1)
         self.assertEqual(raw.split(b' ')[1], b'413')
 
 

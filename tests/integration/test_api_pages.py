@@ -1,11 +1,13 @@
 """API.md, "A page" and "A visitor": pages, searching, paging on, ETags."""
+import concurrent.futures
 import gzip
 import json
 import os
+import time
 import unittest
 import urllib.parse
 
-from contract import STRONG_ETAG, ContractTest
+from contract import OVERLOADED, STRONG_ETAG, ContractTest
 
 PARAMETERS_400 = [  # sentence, query
     ('limit 0', 'limit=0'),
@@ -377,6 +379,59 @@ class PagesTest(ContractTest):
                            ('the greatest', 2 ** 63 - 1), ('one more than the greatest', 2 ** 63)]:
             with self.subTest(title):
                 self.assert_problem(self.stack.get(f'/api/visitors/{id_}'), 404, path=f'/api/visitors/{id_}')
+
+
+class SlowSearchTest(ContractTest):
+    """A table of a million rows, made of few: each row of this test's takes a hundredth of a second to compare."""
+
+    ROWS = 300
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.mark = f'slow {os.urandom(4).hex()}'
+        cls.stack.sql(f"INSERT INTO visitors (name) SELECT '㐁{cls.mark} ' || n FROM generate_series(1, {cls.ROWS}) AS n")
+        definition = cls.stack.sql("SELECT pg_get_functiondef('fold_case'::regproc)")[0][0]
+        cls.addClassCleanup(cls.stack.sql, f"DELETE FROM visitors WHERE name LIKE '%{cls.mark}%'")
+        cls.addClassCleanup(cls.stack.sql, definition)
+        cls.stack.sql(f"""
+            CREATE OR REPLACE FUNCTION fold_case(value text) RETURNS text
+                LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+            BEGIN
+                IF value LIKE '%{cls.mark} %' THEN PERFORM pg_sleep(0.01); END IF;
+                RETURN lower(upper(value));
+            END $$""")
+
+    def test_total_is_null_where_counting_takes_too_long(self):
+        for q in ('㐁', '㐁s'):
+            with self.subTest(q):
+                answer = self.stack.get(query(limit=5, q=q))
+                page = self.assert_json(answer)
+                self.assertIsNone(page['total'])
+                self.assertEqual(len(page['visitors']), 5)
+                self.assertIsNotNone(page['next'])
+                self.assertRegex(answer.headers['ETag'], STRONG_ETAG)
+
+    def test_a_search_that_takes_a_second_is_given_up(self):
+        for q in ('㐂', '㐁 no', f'{self.mark} x'):
+            with self.subTest(q):
+                start = time.monotonic()
+                answer = self.stack.get(query(limit=5, q=q))
+                took_s = time.monotonic() - start
+                if took_s > 0.5 or answer.status != 200:  # an index may know at once that there is nothing
+                    self.assert_problem(answer, 503, OVERLOADED, '/api/visitors')
+                    self.assertLess(took_s, 2.5)
+
+    def test_slow_searches_hold_up_nothing_else(self):
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            searches = [pool.submit(self.stack.get, query(limit=5, q='㐂')) for _ in range(4)]
+            client = self.stack.client()
+            self.addCleanup(client.close)
+            while not all(search.done() for search in searches):
+                start = time.monotonic()
+                self.assertEqual(client.get('/api/visitors').status, 200)
+                self.assertEqual(client.post('/api/visitors', {'name': 'beside a search'}).status, 201)
+                self.assertLess(time.monotonic() - start, 0.7)
 
 
 class EtagTest(ContractTest):

@@ -1,13 +1,13 @@
 // Settings: each limit at its bounds and beyond, and the names in the complaints.
 #include "config.hpp"
 
+#include <unistd.h>
 #include <boost/test/data/monomorphic.hpp>
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 #include <cstdio>
 #include <fstream>
 #include <ostream>
-#include <unistd.h>
 
 namespace {
 
@@ -42,12 +42,14 @@ std::string complaint(const app::Environment& environment) {
 
 BOOST_AUTO_TEST_SUITE(config_test, *boost::unit_test::timeout(10))
 
-BOOST_DATA_TEST_CASE(each_number_is_taken_within_its_bounds_and_refused_by_name_beyond, boost::unit_test::data::make(numbers), row) {
+BOOST_DATA_TEST_CASE(each_number_is_taken_within_its_bounds_and_refused_by_name_beyond,
+                     boost::unit_test::data::make(numbers), row) {
     for (const long good : {row.least, row.most}) BOOST_TEST(complaint({{row.name, std::to_string(good)}}) == "");
     for (const std::string& bad : {std::to_string(row.least - 1), std::to_string(row.most + 1), std::string("1x"),
-                                  std::string(" 1"), std::string("1.5"), std::string("99999999999999999999")}) {
-        BOOST_TEST(complaint({{row.name, bad}}) == std::string(row.name) + "=" + bad + ": must be a whole number from " +
-                                                       std::to_string(row.least) + " to " + std::to_string(row.most));
+                                   std::string(" 1"), std::string("1.5"), std::string("99999999999999999999")}) {
+        BOOST_TEST(complaint({{row.name, bad}}) == std::string(row.name) + "=" + bad +
+                                                       ": must be a whole number from " + std::to_string(row.least) +
+                                                       " to " + std::to_string(row.most));
     }
 }
 

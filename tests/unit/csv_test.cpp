@@ -17,9 +17,7 @@ struct Field {
     std::string name;
     std::string field;
 };
-std::ostream& operator<<(std::ostream& out, const Field& field) {
-    return out << field.title;
-}
+std::ostream& operator<<(std::ostream& out, const Field& field) { return out << field.title; }
 
 const std::vector<Field> fields = {
     {"a plain name", "Ada Lovelace", "Ada Lovelace"},
@@ -37,9 +35,7 @@ const std::vector<Field> fields = {
 
 BOOST_AUTO_TEST_SUITE(csv_test, *boost::unit_test::timeout(5))
 
-BOOST_AUTO_TEST_CASE(the_header_names_the_columns) {
-    BOOST_TEST(csv_header() == "id,name,created_at\r\n");
-}
+BOOST_AUTO_TEST_CASE(the_header_names_the_columns) { BOOST_TEST(csv_header() == "id,name,created_at\r\n"); }
 
 BOOST_DATA_TEST_CASE(a_field_is_quoted_where_it_must_be, data::make(fields), sample) {
     std::string out;

@@ -19,9 +19,7 @@ struct Condition {
     std::string header;
     bool matches = false;
 };
-std::ostream& operator<<(std::ostream& out, const Condition& condition) {
-    return out << condition.title;
-}
+std::ostream& operator<<(std::ostream& out, const Condition& condition) { return out << condition.title; }
 
 const std::string etag = R"("abc")";
 
@@ -95,8 +93,7 @@ BOOST_AUTO_TEST_CASE(a_tag_is_32_hexadecimal_digits_in_quotes) {
 // Replicas of different builds must agree, or a client that is sent from one to another never gets
 // a 304.
 BOOST_AUTO_TEST_CASE(a_tag_never_changes) {
-    BOOST_TEST(strong_etag("{\"visitors\":[],\"total\":0,\"next\":null}") ==
-               R"("f939e1c02912c1342f534dd9859286f7")");
+    BOOST_TEST(strong_etag("{\"visitors\":[],\"total\":0,\"next\":null}") == R"("f939e1c02912c1342f534dd9859286f7")");
 }
 
 BOOST_AUTO_TEST_CASE(bodies_that_differ_a_little_have_different_tags) {
@@ -119,8 +116,7 @@ BOOST_AUTO_TEST_CASE(bodies_that_differ_a_little_have_different_tags) {
 
 BOOST_AUTO_TEST_CASE(zeros_at_the_end_and_words_in_another_order_are_told_apart) {
     std::set<std::string> tags;
-    for (std::size_t zeros = 0; zeros <= 64; ++zeros)
-        tags.insert(strong_etag(std::string(zeros, '\0')));
+    for (std::size_t zeros = 0; zeros <= 64; ++zeros) tags.insert(strong_etag(std::string(zeros, '\0')));
     std::string words = "aaaaaaaabbbbbbbbccccccccdddddddd";
     BOOST_TEST(tags.size() == 65U);
     tags.clear();
@@ -134,8 +130,7 @@ BOOST_AUTO_TEST_CASE(zeros_at_the_end_and_words_in_another_order_are_told_apart)
 BOOST_AUTO_TEST_CASE(a_hundred_thousand_totals_have_different_halves) {
     std::set<std::string> left, right;
     for (int total = 0; total < 100'000; ++total) {
-        const std::string tag =
-            strong_etag(R"({"visitors":[],"total":)" + std::to_string(total) + '}');
+        const std::string tag = strong_etag(R"({"visitors":[],"total":)" + std::to_string(total) + '}');
         left.insert(tag.substr(1, 16));
         right.insert(tag.substr(17, 16));
     }

@@ -2,6 +2,10 @@
 // reads, answers and keeps it; and that no peer holds up another.
 #include "fcgi_server.hpp"
 
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 #include <algorithm>
 #include <array>
 #include <boost/test/unit_test.hpp>
@@ -9,11 +13,7 @@
 #include <future>
 #include <memory>
 #include <string>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <thread>
-#include <unistd.h>
 
 namespace {
 
@@ -21,8 +21,15 @@ using namespace app;
 using namespace std::chrono_literals;
 
 std::string record(int type, const std::string& content) {
-    return std::string{1, static_cast<char>(type), 0, 1, static_cast<char>(content.size() >> 8),
-                       static_cast<char>(content.size()), 0, 0} + content;
+    return std::string{1,
+                       static_cast<char>(type),
+                       0,
+                       1,
+                       static_cast<char>(content.size() >> 8),
+                       static_cast<char>(content.size()),
+                       0,
+                       0} +
+           content;
 }
 std::string pair(const std::string& name, const std::string& value) {
     return std::string{static_cast<char>(name.size()), static_cast<char>(value.size())} + name + value;
@@ -80,7 +87,8 @@ void echo(const ExchangePtr& exchange) {
 }
 
 struct Served {
-    explicit Served(FcgiServer::Handle handle = echo, FcgiServerLimits limits = {.threads = 2, .request_read_ms = 10s, .drain_ms = 0ms})
+    explicit Served(FcgiServer::Handle handle = echo,
+                    FcgiServerLimits limits = {.threads = 2, .request_read_ms = 10s, .drain_ms = 0ms})
         : path("/tmp/fcgi_server_test." + std::to_string(::getpid())),
           server("unix:" + path, limits, std::move(handle), watchdog, log) {}
 
@@ -108,7 +116,8 @@ BOOST_AUTO_TEST_CASE(the_answer_has_status_length_and_body_and_a_heads_has_no_bo
     const Peer peer(it.path);
     peer.send(request("HEAD", "/api"));
     const std::string answer = peer.answer();
-    BOOST_TEST(answer.find("Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\n") != std::string::npos);
+    BOOST_TEST(answer.find("Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\n") !=
+               std::string::npos);
     BOOST_TEST(answer.find("HEAD /api") == std::string::npos);
 }
 

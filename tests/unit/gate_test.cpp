@@ -16,8 +16,8 @@ using app::Framing;
 std::string record(int type, const std::string& content, int id = 1, int padding = 0, int version = 1) {
     const auto octet = [](std::size_t value) { return static_cast<char>(value & 0xff); };
     const auto number = static_cast<std::size_t>(id);
-    std::string header{static_cast<char>(version), static_cast<char>(type), octet(number >> 8), octet(number),
-                       octet(content.size() >> 8), octet(content.size()), static_cast<char>(padding), 0};
+    std::string header{static_cast<char>(version), static_cast<char>(type), octet(number >> 8),         octet(number),
+                       octet(content.size() >> 8), octet(content.size()),   static_cast<char>(padding), 0};
     return header + content + std::string(static_cast<std::size_t>(padding), '\0');
 }
 
@@ -46,11 +46,16 @@ const std::string long_length{"\x80\x00\x00\x0e\x03REQUEST_METHODGET", 22};
 const std::vector<Case> cases{
     {"a request without a body", get, Framing::whole},
     {"a request with a body", post, Framing::whole},
-    {"padding is no content", begin() + record(4, pair("A", "b"), 1, 7) + record(4, "") + record(5, "", 1, 8), Framing::whole},
-    {"parameters in two records", begin() + record(4, pair("A", "bc").substr(0, 3)) + record(4, pair("A", "bc").substr(3)) +
-                                      record(4, "") + record(5, ""), Framing::whole},
-    {"a body in two records", begin() + record(4, pair("CONTENT_LENGTH", "4")) + record(4, "") + record(5, "ab") +
-                                  record(5, "cd") + record(5, ""), Framing::whole},
+    {"padding is no content", begin() + record(4, pair("A", "b"), 1, 7) + record(4, "") + record(5, "", 1, 8),
+     Framing::whole},
+    {"parameters in two records",
+     begin() + record(4, pair("A", "bc").substr(0, 3)) + record(4, pair("A", "bc").substr(3)) + record(4, "") +
+         record(5, ""),
+     Framing::whole},
+    {"a body in two records",
+     begin() + record(4, pair("CONTENT_LENGTH", "4")) + record(4, "") + record(5, "ab") + record(5, "cd") +
+         record(5, ""),
+     Framing::whole},
     {"a length of four octets", request(long_length, ""), Framing::whole},
     {"no parameters at all", begin() + record(4, "") + record(5, ""), Framing::whole},
     {"nothing yet", "", Framing::incomplete},
@@ -73,8 +78,18 @@ const std::vector<Case> cases{
     {"a body of which no length was declared", request(pair("A", "b"), "{}"), Framing::malformed},
     {"a length that is no number", request(pair("CONTENT_LENGTH", "2x"), "{}"), Framing::malformed},
     {"a negative length", request(pair("CONTENT_LENGTH", "-2"), "{}"), Framing::malformed},
-    {"a name longer than the parameters", request(std::string("\x7f\x01" "A", 3), ""), Framing::malformed},
-    {"lengths that overflow when added", request(std::string("\xff\xff\xff\xff\xff\xff\xff\xff" "A", 9), ""), Framing::malformed},
+    {"a name longer than the parameters",
+     request(std::string("\x7f\x01"
+                         "A",
+                         3),
+             ""),
+     Framing::malformed},
+    {"lengths that overflow when added",
+     request(std::string("\xff\xff\xff\xff\xff\xff\xff\xff"
+                         "A",
+                         9),
+             ""),
+     Framing::malformed},
     {"a length cut in the middle", request(std::string("\x80\x00", 2), ""), Framing::malformed},
     {"a name without a length of its value", request(std::string("\x01", 1), ""), Framing::malformed},
     {"a parameter without a name", request(pair("", "b"), ""), Framing::malformed},
@@ -91,7 +106,9 @@ std::string of_size(std::size_t bytes) {
     const std::string length{static_cast<char>(0x80 | octet(24)), octet(16), octet(8), octet(0)};
     const std::string params = std::string{4} + length + "NAME" + value;
     std::string all = begin();
-    for (std::size_t i = 0; i < records; ++i) all += record(4, params.substr(i * params.size() / records, (i + 1) * params.size() / records - i * params.size() / records));
+    for (std::size_t i = 0; i < records; ++i)
+        all += record(4, params.substr(i * params.size() / records,
+                                       (i + 1) * params.size() / records - i * params.size() / records));
     return all + record(4, "") + record(5, "");
 }
 
@@ -114,7 +131,8 @@ BOOST_AUTO_TEST_CASE(a_request_may_be_as_large_as_the_limit_and_no_larger) {
     BOOST_TEST((app::inspect(of_size(app::request_max_bytes)) == Framing::whole));
     BOOST_TEST((app::inspect(of_size(app::request_max_bytes + 1)) == Framing::malformed));
     // What fills the limit and is not whole never will be.
-    BOOST_TEST((app::inspect(of_size(app::request_max_bytes + 1).substr(0, app::request_max_bytes)) == Framing::malformed));
+    BOOST_TEST(
+        (app::inspect(of_size(app::request_max_bytes + 1).substr(0, app::request_max_bytes)) == Framing::malformed));
 }
 
 BOOST_AUTO_TEST_CASE(random_changes_of_a_request_are_survived) {

@@ -1,7 +1,7 @@
 // The handlers through the router on a database in memory: which request gets which status, headers and body.
+#include "handlers.hpp"
 #include "fake_database.hpp"
 #include "fake_exchange.hpp"
-#include "handlers.hpp"
 #include "router.hpp"
 #include "store.hpp"
 
@@ -20,7 +20,8 @@ struct Service {
     Service() : store({}, server.connect(), server.connect(), log), router(make_routes(store, token, log), log) {
         while (ask({.method = "POST", .path = "/api/visitors"}).status != 201) std::this_thread::yield();
         for (const char* query : {"", "before=9", "q=a"}) {
-            while (ask({.method = "GET", .path = "/api/visitors", .query = query}).status != 200) std::this_thread::yield();
+            while (ask({.method = "GET", .path = "/api/visitors", .query = query}).status != 200)
+                std::this_thread::yield();
         }
     }
     Response ask(Request request) {
@@ -45,7 +46,8 @@ struct Row {
 std::ostream& operator<<(std::ostream& out, const Row& row) { return out << row.title; }
 
 Request post(std::string body, std::string content_type = "application/json") {
-    return {.method = "POST", .path = "/api/visitors", .content_type = std::move(content_type), .body = std::move(body)};
+    return {
+        .method = "POST", .path = "/api/visitors", .content_type = std::move(content_type), .body = std::move(body)};
 }
 Request with_key(std::string key) {
     Request request = post("{}");
@@ -53,7 +55,9 @@ Request with_key(std::string key) {
     return request;
 }
 Request from_site(std::string site, std::string method = "POST", std::string path = "/api/visitors") {
-    return {.method = std::move(method), .path = std::move(path), .authorization = "Bearer " + token,
+    return {.method = std::move(method),
+            .path = std::move(path),
+            .authorization = "Bearer " + token,
             .sec_fetch_site = std::move(site)};
 }
 Request as_admin(std::string method, std::string path, std::string authorization) {
@@ -67,7 +71,11 @@ const std::vector<Row> rows{
     {"a page's HEAD", {.method = "HEAD", .path = "/api/visitors"}, 200, "Content-Type", "application/json"},
     {"a page with a wrong parameter", {.method = "GET", .path = "/api/visitors", .query = "limit=0"}, 400},
     {"one visitor", {.method = "GET", .path = "/api/visitors/1"}, 200},
-    {"a visitor who is not there", {.method = "GET", .path = "/api/visitors/99"}, 404, "Content-Type", "application/problem+json"},
+    {"a visitor who is not there",
+     {.method = "GET", .path = "/api/visitors/99"},
+     404,
+     "Content-Type",
+     "application/problem+json"},
     {"an id that is no number", {.method = "GET", .path = "/api/visitors/one"}, 404},
     {"an id of nought", {.method = "GET", .path = "/api/visitors/0"}, 404},
     {"an id with a sign", {.method = "GET", .path = "/api/visitors/+1"}, 404},
@@ -78,7 +86,11 @@ const std::vector<Row> rows{
     {"stats", {.method = "GET", .path = "/api/stats"}, 200},
     {"stats of too many days", {.method = "GET", .path = "/api/stats", .query = "days=367"}, 400},
     {"a wrong method", {.method = "PUT", .path = "/api/visitors"}, 405, "Allow", "GET, HEAD, POST, OPTIONS"},
-    {"a wrong method on one visitor", {.method = "POST", .path = "/api/visitors/1"}, 405, "Allow", "GET, HEAD, DELETE, OPTIONS"},
+    {"a wrong method on one visitor",
+     {.method = "POST", .path = "/api/visitors/1"},
+     405,
+     "Allow",
+     "GET, HEAD, DELETE, OPTIONS"},
     {"OPTIONS", {.method = "OPTIONS", .path = "/api/stats"}, 204, "Allow", "GET, HEAD, OPTIONS"},
     {"OPTIONS of no path", {.method = "OPTIONS", .path = "/api/nothing"}, 404},
     {"an addition without a body", {.method = "POST", .path = "/api/visitors"}, 201, "Location", "/api/visitors/2"},

@@ -1,7 +1,7 @@
 // Health: the truth, and one question to the database however many ask.
+#include "health.hpp"
 #include "fake_database.hpp"
 #include "fake_exchange.hpp"
-#include "health.hpp"
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>

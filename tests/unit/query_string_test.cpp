@@ -15,8 +15,7 @@ using namespace std::string_literals;
 
 std::string repeated(std::string_view text, std::size_t times) {
     std::string all;
-    for (std::size_t i = 0; i < times; ++i)
-        all += text;
+    for (std::size_t i = 0; i < times; ++i) all += text;
     return all;
 }
 
@@ -25,9 +24,7 @@ struct Asked {
     std::string query;
     PageQuestion question;
 };
-std::ostream& operator<<(std::ostream& out, const Asked& asked) {
-    return out << asked.title;
-}
+std::ostream& operator<<(std::ostream& out, const Asked& asked) { return out << asked.title; }
 
 const std::vector<Asked> asked = {
     {"nothing", "", {20, std::nullopt, ""}},
@@ -42,9 +39,7 @@ const std::vector<Asked> asked = {
     {"an encoded name", "%6Cimi%74=5", {5, std::nullopt, ""}},
     {"one letter", "q=x", {20, std::nullopt, "x"}},
     {"50 letters", "q=" + repeated("x", 50), {20, std::nullopt, repeated("x", 50)}},
-    {"50 emoji, in small digits",
-     "q=" + repeated("%f0%9f%98%80", 50),
-     {20, std::nullopt, repeated("😀", 50)}},
+    {"50 emoji, in small digits", "q=" + repeated("%f0%9f%98%80", 50), {20, std::nullopt, repeated("😀", 50)}},
     {"a space, which is not trimmed", "q=+", {20, std::nullopt, " "}},
     {"spaces both ways", "q=+a%20b+", {20, std::nullopt, " a b "}},
     {"a plus", "q=1%2B1", {20, std::nullopt, "1+1"}},
@@ -62,13 +57,10 @@ struct Refused {
     std::string query;
     std::string detail;
 };
-std::ostream& operator<<(std::ostream& out, const Refused& refused) {
-    return out << refused.title;
-}
+std::ostream& operator<<(std::ostream& out, const Refused& refused) { return out << refused.title; }
 
 const std::string limit_rule = "limit must be a whole number from 1 to 100";
-const std::string before_rule =
-    "before must be a visitor's number: digits only, without a leading zero";
+const std::string before_rule = "before must be a visitor's number: digits only, without a leading zero";
 const std::string text_rule = "q must have 1 to 50 characters, none of them U+0000";
 const std::string text_encoding = "q is not percent-encoded UTF-8";
 const std::string name_encoding = "A parameter's name is not percent-encoded UTF-8.";
@@ -132,10 +124,8 @@ const std::vector<Refused> refused = {
     {"another path's", "days=30", R"(There is no parameter "days" here.)"},
     {"another case", "Limit=5", R"(There is no parameter "Limit" here.)"},
     {"a name that goes on", "limits=5", R"(There is no parameter "limits" here.)"},
-    {"a name that goes on after a NUL", "limit%00=5",
-     R"(There is no parameter "limit\u{0}" here.)"},
-    {"a long name", repeated("x", 41),
-     "There is no parameter \"" + repeated("x", 40) + "…\" here."},
+    {"a name that goes on after a NUL", "limit%00=5", R"(There is no parameter "limit\u{0}" here.)"},
+    {"a long name", repeated("x", 41), "There is no parameter \"" + repeated("x", 40) + "…\" here."},
     {"a question mark too many", "?limit=5", R"(There is no parameter "?limit" here.)"},
     {"the first fault of several", "limit=0&x=1&q=%", limit_rule},
 };
@@ -150,8 +140,7 @@ BOOST_DATA_TEST_CASE(a_question_for_a_page_is_read, data::make(asked), sample) {
     BOOST_TEST(question->text == sample.question.text);
 }
 
-BOOST_DATA_TEST_CASE(a_bad_question_for_a_page_is_a_400_that_says_why, data::make(refused),
-                     sample) {
+BOOST_DATA_TEST_CASE(a_bad_question_for_a_page_is_a_400_that_says_why, data::make(refused), sample) {
     const auto question = parse_page_question(sample.query);
     BOOST_REQUIRE(!question);
     BOOST_TEST(question.error().status == 400);
@@ -166,18 +155,15 @@ BOOST_AUTO_TEST_CASE(a_question_for_statistics_is_read) {
 }
 
 BOOST_AUTO_TEST_CASE(a_bad_question_for_statistics_is_a_400_that_says_why) {
-    for (const char* query :
-         {"days=0", "days=367", "days=-1", "days=", "days", "days=030", "days=1.5", "days=x",
-          "days=4294967297", "days=18446744073709551617"}) {
+    for (const char* query : {"days=0", "days=367", "days=-1", "days=", "days", "days=030", "days=1.5", "days=x",
+                              "days=4294967297", "days=18446744073709551617"}) {
         const auto question = parse_stats_question(query);
         BOOST_REQUIRE(!question);
         BOOST_TEST(question.error().status == 400);
         BOOST_TEST(question.error().detail == "days must be a whole number from 1 to 366");
     }
-    BOOST_TEST(parse_stats_question("days=1&days=1").error().detail ==
-               "days is there more than once");
-    BOOST_TEST(parse_stats_question("limit=1").error().detail ==
-               R"(There is no parameter "limit" here.)");
+    BOOST_TEST(parse_stats_question("days=1&days=1").error().detail == "days is there more than once");
+    BOOST_TEST(parse_stats_question("limit=1").error().detail == R"(There is no parameter "limit" here.)");
 }
 
 BOOST_AUTO_TEST_CASE(a_path_without_parameters_refuses_all) {
@@ -208,9 +194,7 @@ struct Id {
     std::string text;
     std::optional<std::int64_t> id;
 };
-std::ostream& operator<<(std::ostream& out, const Id& id) {
-    return out << '"' << id.text << '"';
-}
+std::ostream& operator<<(std::ostream& out, const Id& id) { return out << '"' << id.text << '"'; }
 
 const std::vector<Id> ids = {
     {"1", 1},

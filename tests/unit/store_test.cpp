@@ -1,12 +1,12 @@
 // The store's promises on a database that fails as told: grouping, linearizable reads, exactly once, and an answer for
 // everybody.
+#include "store.hpp"
 #include "fake_database.hpp"
 #include "fake_exchange.hpp"
-#include "store.hpp"
 
+#include <unistd.h>
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
-#include <unistd.h>
 
 namespace {
 

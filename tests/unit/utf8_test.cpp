@@ -20,9 +20,7 @@ struct Text {
     std::string text;
     std::size_t code_points = 0;
 };
-std::ostream& operator<<(std::ostream& out, const Text& text) {
-    return out << text.title;
-}
+std::ostream& operator<<(std::ostream& out, const Text& text) { return out << text.title; }
 
 const std::vector<Text> valid = {
     {"nothing", "", 0},
@@ -85,9 +83,7 @@ BOOST_DATA_TEST_CASE(valid_text_is_accepted_and_counted, data::make(valid), samp
     BOOST_TEST(count_code_points(sample.text) == sample.code_points);
 }
 
-BOOST_DATA_TEST_CASE(invalid_text_is_refused, data::make(invalid), sample) {
-    BOOST_TEST(!is_utf8(sample.text));
-}
+BOOST_DATA_TEST_CASE(invalid_text_is_refused, data::make(invalid), sample) { BOOST_TEST(!is_utf8(sample.text)); }
 
 BOOST_AUTO_TEST_CASE(every_code_point_but_the_surrogates_is_read_as_itself) {
     std::size_t wrong = 0;
@@ -117,8 +113,7 @@ BOOST_AUTO_TEST_CASE(there_are_as_many_texts_of_one_character_as_code_points) {
     }
     BOOST_TEST(ones == 0x80U);
     BOOST_TEST(twos == 0x800U - 0x80U);
-    BOOST_TEST(threes ==
-               0x10000U - 0x800U - 0x800U);  // all but those of two bytes and the surrogates
+    BOOST_TEST(threes == 0x10000U - 0x800U - 0x800U);  // all but those of two bytes and the surrogates
 }
 
 BOOST_AUTO_TEST_CASE(of_four_bytes_only_the_second_depends_on_the_first) {
@@ -127,8 +122,7 @@ BOOST_AUTO_TEST_CASE(of_four_bytes_only_the_second_depends_on_the_first) {
         for (unsigned second = 0; second < 0x100; ++second) {
             for (const char third : "\x7F\x80\xBF\xC0"s) {
                 for (const char fourth : "\x7F\x80\xBF\xC0"s) {
-                    const std::string text{static_cast<char>(first), static_cast<char>(second),
-                                           third, fourth};
+                    const std::string text{static_cast<char>(first), static_cast<char>(second), third, fourth};
                     fours += is_utf8(text);
                 }
             }
@@ -140,8 +134,7 @@ BOOST_AUTO_TEST_CASE(of_four_bytes_only_the_second_depends_on_the_first) {
 BOOST_AUTO_TEST_CASE(a_text_is_read_to_its_end) {
     std::string_view rest = "aé€😀";
     std::u32string read;
-    while (!rest.empty())
-        read += next_code_point(rest);
+    while (!rest.empty()) read += next_code_point(rest);
     BOOST_TEST((read == U"aé€😀"));
 }
 

@@ -12,9 +12,7 @@
 namespace app {
 
 std::ostream& operator<<(std::ostream& out, NameFault fault) {
-    return out << (fault == NameFault::none     ? "none"
-                   : fault == NameFault::length ? "length"
-                                                : "characters");
+    return out << (fault == NameFault::none ? "none" : fault == NameFault::length ? "length" : "characters");
 }
 
 namespace {
@@ -24,8 +22,7 @@ using namespace std::string_literals;
 
 std::string repeated(std::string_view text, std::size_t times) {
     std::string all;
-    for (std::size_t i = 0; i < times; ++i)
-        all += text;
+    for (std::size_t i = 0; i < times; ++i) all += text;
     return all;
 }
 
@@ -34,9 +31,7 @@ struct Trimmed {
     std::string text;
     std::string trimmed;
 };
-std::ostream& operator<<(std::ostream& out, const Trimmed& sample) {
-    return out << sample.title;
-}
+std::ostream& operator<<(std::ostream& out, const Trimmed& sample) { return out << sample.title; }
 
 const std::vector<Trimmed> trimmed = {
     {"nothing", "", ""},
@@ -62,9 +57,7 @@ struct Checked {
     std::string name;
     NameFault fault = NameFault::none;
 };
-std::ostream& operator<<(std::ostream& out, const Checked& sample) {
-    return out << sample.title;
-}
+std::ostream& operator<<(std::ostream& out, const Checked& sample) { return out << sample.title; }
 
 const std::vector<Checked> checked = {
     {"nothing", "", NameFault::length},
@@ -88,8 +81,7 @@ const std::vector<Checked> checked = {
     {"a line separator", "a\u2028b", NameFault::characters},
     {"a noncharacter of the first plane", "\uFFFF", NameFault::characters},
     {"a noncharacter of the last plane", "\U0010FFFE", NameFault::characters},
-    {"joiners, for emoji and scripts that need them", "👨‍👩‍👧 نام‌ها",
-     NameFault::none},
+    {"joiners, for emoji and scripts that need them", "👨‍👩‍👧 نام‌ها", NameFault::none},
     {"marks of direction, which reach no further", "\u200EAda\u200F", NameFault::none},
     {"the replacement character", "\uFFFD", NameFault::none},
     {"private use", "\uE000", NameFault::none},
@@ -123,9 +115,7 @@ struct Range {
     char32_t first, last;
     bool refused;
 };
-std::ostream& operator<<(std::ostream& out, const Range& range) {
-    return out << range.title;
-}
+std::ostream& operator<<(std::ostream& out, const Range& range) { return out << range.title; }
 
 // With their neighbours, for the bounds.
 const std::vector<Range> ranges = {
@@ -151,8 +141,7 @@ const std::vector<Range> ranges = {
 BOOST_DATA_TEST_CASE(a_range_of_characters_is_refused_or_not, data::make(ranges), sample) {
     const auto expected = sample.refused ? NameFault::characters : NameFault::none;
     std::size_t wrong = 0;
-    for (char32_t c = sample.first; c <= sample.last; ++c)
-        wrong += check_name(encoded(c)) != expected;
+    for (char32_t c = sample.first; c <= sample.last; ++c) wrong += check_name(encoded(c)) != expected;
     BOOST_TEST(wrong == 0U);
 }
 

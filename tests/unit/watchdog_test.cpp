@@ -1,10 +1,10 @@
 // The watchdog, on real sockets: a blocked read is the thing it is for.
 #include "watchdog.hpp"
 
-#include <array>
-#include <boost/test/unit_test.hpp>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <array>
+#include <boost/test/unit_test.hpp>
 
 namespace {
 

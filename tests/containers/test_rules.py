@@ -1,0 +1,121 @@
+"""The scripts and rules of the containers that need no engine: lint_compose finds what it shall find, the list of sources
+is whole, `make pin` changes every line or none."""
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+FILES = ('compose.yaml', '.gitignore', '.dockerignore', 'fcgi-app/Dockerfile', 'fcgi-app/src/config.cpp', 'fcgi-app/src/version.hpp',
+         'nginx/Dockerfile', 'postgres/Dockerfile', 'postgres/start', 'local/sbom', 'local/pin', 'tests/lint_compose')
+
+# file, what stands there, what somebody makes of it, what lint must say
+BREAKAGES = [
+    ('compose.yaml', '  read_only: true\n', '', 'read_only is missing'),
+    ('compose.yaml', 'cap_drop: [ALL]', 'cap_drop: [NET_RAW]', 'cap_drop must be'),
+    ('compose.yaml', 'no-new-privileges:true', 'no-new-privileges:false', 'no-new-privileges is missing'),
+    ('compose.yaml', 'user: "70:70"', 'user: "0:0"', 'user must be numeric'),
+    ('compose.yaml', '127.0.0.1:${HTTP_PORT', '0.0.0.0:${HTTP_PORT', 'must be on 127.0.0.1'),
+    ('compose.yaml', 'networks: [edge, app]', 'networks: [edge, app, data]', 'nginx: networks must be'),
+    ('compose.yaml', 'networks: [data]\n', 'networks: [data]\n    ports: ["127.0.0.1:5432:5432"]\n', 'only nginx has a port'),
+    ('compose.yaml', 'data: { internal: true }', 'data: {}', 'network data'),
+    ('compose.yaml', 'stop_signal: SIGINT', 'stop_signal: SIGTERM', 'stop_signal must be SIGINT'),
+    ('compose.yaml', 'test: ["CMD", "/usr/bin/probe"]', 'test: curl -f localhost', 'must be a program'),
+    ('compose.yaml', 'condition: service_completed_successfully', 'condition: service_started', 'depends_on must be'),
+    ('compose.yaml', '    pids_limit: 256\n', '', 'pids_limit is missing'),
+    ('compose.yaml', 'memswap_limit: 1g', 'memswap_limit: 2g', 'no swap'),
+    ('compose.yaml', 'PGPASSWORD_FILE: /run/secrets/database_password', 'PGPASSWORD: secret', 'must be a file in /run/secrets'),
+    ('compose.yaml', 'PGDATA: /var/lib/postgresql/data', 'PGDATA: /var/lib/data', 'must lie below the volume'),
+    ('compose.yaml', 'restart: unless-stopped', 'restart: always', 'restart must be'),
+    ('compose.yaml', '      APP_DRAIN_MS: ${APP_DRAIN_MS:-}\n', '', 'differ in'),
+    ('compose.yaml', 'driver: local,', 'driver: json-file,', 'logging must be local'),
+    ('.dockerignore', '\n*\n', '\n', 'must begin with *'),
+    ('postgres/start', '--data-checksums', '', 'without --data-checksums'),
+    ('nginx/Dockerfile', 'USER 65532:65532', 'USER root', 'the last USER'),
+    ('fcgi-app/Dockerfile', 'ADD --checksum=sha256:${LIBPQXX_SHA256} ', 'ADD ', 'without --checksum'),
+    ('fcgi-app/Dockerfile', 'ARG LIBFCGI_VERSION=2.4.7', 'ARG LIBFCGI_VERSION=2.4.6', 'has a known flaw'),
+    ('fcgi-app/Dockerfile', 'RUN apk add --no-cache autoconf', 'RUN curl -O x && apk add --no-cache autoconf', 'downloads by RUN'),
+]
+
+
+def can_read_compose():
+    if shutil.which('docker') and subprocess.run(['docker', 'compose', 'version'], capture_output=True).returncode == 0:
+        return True
+    return subprocess.run(['python3', '-c', 'import yaml'], capture_output=True).returncode == 0
+
+
+class RulesTest(unittest.TestCase):
+    def setUp(self):
+        self.project = tempfile.mkdtemp(prefix='v-rules-', dir='/tmp')
+        self.addCleanup(shutil.rmtree, self.project)
+        for name in FILES:
+            os.makedirs(os.path.dirname(os.path.join(self.project, name)), exist_ok=True)
+            shutil.copy2(os.path.join(PROJECT, name), os.path.join(self.project, name))
+
+    def run_script(self, name, *words, **options):
+        return subprocess.run([os.path.join(self.project, name), *words], capture_output=True, text=True, timeout=60, **options)
+
+    @unittest.skipUnless(can_read_compose(), 'neither docker compose nor python3-yaml is here')
+    def test_lint_finds_what_it_shall_find(self):
+        self.assertEqual(self.run_script('tests/lint_compose').stdout, '')
+        for name, old, new, message in BREAKAGES:
+            with self.subTest(f'{name}: {new or old}'):
+                path = os.path.join(self.project, name)
+                with open(path) as file:
+                    text = file.read()
+                self.assertIn(old, text)
+                with open(path, 'w') as file:
+                    file.write(text.replace(old, new))
+                result = self.run_script('tests/lint_compose')
+                with open(path, 'w') as file:
+                    file.write(text)
+                self.assertEqual(result.returncode, 1, result.stderr)
+                self.assertIn(message, result.stdout)
+
+    def test_the_list_of_sources_is_whole(self):
+        document = json.loads(self.run_script('local/sbom').stdout)
+        self.assertEqual(document['spdxVersion'], 'SPDX-2.3')
+        ids = {package['SPDXID'] for package in document['packages']}
+        self.assertEqual(ids, {'SPDXRef-libfcgi', 'SPDXRef-libpqxx', 'SPDXRef-rapidjson'})
+        self.assertEqual({each['relatedSpdxElement'] for each in document['relationships']}, ids)
+        for package in document['packages']:
+            self.assertRegex(package['externalRefs'][0]['referenceLocator'], r'^pkg:github/.+@.+$')
+            self.assertRegex(package['checksums'][0]['checksumValue'], r'^[0-9a-f]{64}$')
+            self.assertTrue(package['licenseDeclared'])
+
+    def pin(self, answer):
+        """With a docker that answers so instead of asking a registry."""
+        tools = os.path.join(self.project, 'tools')
+        os.makedirs(tools, exist_ok=True)
+        with open(os.path.join(tools, 'docker'), 'w') as file:
+            file.write(f'#!/bin/sh\n{answer}\n')
+        os.chmod(os.path.join(tools, 'docker'), 0o755)
+        return self.run_script('local/pin', env={**os.environ, 'PATH': f'{tools}:{os.environ["PATH"]}'})
+
+    def base_images(self):
+        text = ''
+        for name in ('fcgi-app', 'nginx', 'postgres'):
+            with open(os.path.join(self.project, name, 'Dockerfile')) as file:
+                text += file.read()
+        return [line.split('=', 1)[1] for line in text.splitlines() if line.startswith('ARG ') and '=cgr.dev/' in line]
+
+    def test_pin_writes_each_digest_and_replaces_older_ones(self):
+        bare = [image.split('@')[0] for image in self.base_images()]
+        for digit in 'ab':
+            result = self.pin(f'echo sha256:{digit * 64}')
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual(self.base_images(), [f'{image}@sha256:{digit * 64}' for image in bare])
+
+    def test_pin_changes_nothing_without_every_digest(self):
+        before = self.base_images()
+        for answer in ('exit 1', 'echo nonsense', 'case "$*" in *nginx*) exit 1 ;; esac; echo sha256:' + 'a' * 64):
+            result = self.pin(answer)
+            self.assertNotEqual(result.returncode, 0)
+            self.assertIn('nothing was changed', result.stderr)
+            self.assertEqual(self.base_images(), before)
+
+
+if __name__ == '__main__':
+    unittest.main()

@@ -1,0 +1,385 @@
+"""Clients that add, delete and read without a pause and remember what each answer promised; at the end the table, the API
+and the CSV are held against that. Every test of this folder sends them through its fault. They know API.md and what
+time each answer may take, and nothing of faults.
+
+Of an addition or deletion the outcome is acknowledged, denied (a 503 that says that nothing was done: the client gives
+up, and nothing may be there), or unknown (sent again, with the same key, until it is one of the others)."""
+import csv
+import http.client
+import io
+import json
+import os
+import random
+import threading
+import time
+
+from stack import wait_until
+
+# Sanitizers slow everything down.
+SLOW = 4 if os.environ.get('SANITIZE') else 1
+ANSWER_S = 5 * SLOW    # the longest that any answer may take
+HEALTH_S = 2 * SLOW    # /health, however the database is
+PAGE_S = 1 * SLOW      # the page, which needs neither app nor database; a busy machine included
+WHOLE_S = 3 * SLOW     # until all is well after a fault's cause has gone
+SETTLE_S = 40 * SLOW   # until the last unknown outcome must be known
+OUTCOME_UNKNOWN = '/problems/outcome-unknown'
+NOTHING_DONE = ('/problems/database-away', '/problems/overloaded')
+KINDS = ('page', 'health', 'add', 'delete', 'first_page', 'one', 'stats', 'search')
+
+
+class Addition:
+    """One visitor, from the first try to add it to its deletion. Times are time.monotonic()'s."""
+
+    def __init__(self, name):
+        self.name, self.key = name, name.replace(' ', '-')
+        self.id = self.created_at = None
+        self.acknowledged_at = None
+        self.denied = False
+        self.delete_begun_at = self.deleted_at = None
+
+
+class Clients:
+    """`always_reachable`: nginx is not what is disturbed, so each request gets an answer, in time. `checks_time` is off
+    where nginx itself is frozen or the machine starts things beside it."""
+
+    def __init__(self, stack, adders=2, deleters=1, readers=1, pause_s=0.02, seed=0, always_reachable=True,
+                 checks_time=True):
+        self.stack, self.pause_s, self.always_reachable, self.checks_time = stack, pause_s, always_reachable, checks_time
+        self.mark = f'c{os.urandom(4).hex()}'
+        self.stopping = threading.Event()
+        self.give_up_at = None
+        self.lock = threading.Lock()
+        self.by_name, self.acknowledged = {}, []     # all additions; those with a 201, in that order
+        self.begun = self.denied = self.delete_begun = self.deleted = 0
+        self.violations = []
+        self.answers = {kind: [] for kind in KINDS}  # (start, end, status)
+        self.latest = dict.fromkeys(KINDS, 0.0)      # when the latest success was begun
+        self.latest_unknown = 0
+        # A client for each kind of read: one that waits keeps no other from being asked.
+        reads = [self.reads_first_page, self.reads_stats, self.reads_one, self.searches]
+        runs = ([self.adds] * adders + [self.deletes] * deleters + [self.reads(read) for read in reads] * readers
+                + [self.asks_for_page] + [self.asks_for_health] * 3)
+        self.threads = [threading.Thread(target=self.guarded, args=(run, random.Random(f'{seed} {n}'), n), daemon=True)
+                        for n, run in enumerate(runs)]
+        self.kinds = [kind for kind in KINDS if (kind != 'add' or adders) and (kind != 'delete' or deleters)
+                      and (kind in ('add', 'delete', 'page', 'health') or readers)]
+
+    def __enter__(self):
+        self.rows_before = self.stack.get('/api/stats').json()['total']
+        for thread in self.threads:
+            thread.start()
+        self.wait_whole(time.monotonic(), 10 * SLOW)
+        return self
+
+    def __exit__(self, *_):
+        self.give_up_at = time.monotonic() + SETTLE_S
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join(SETTLE_S + 20)
+
+    def wait_whole(self, since, timeout_s=WHOLE_S):
+        """Until each kind of request that was begun after `since` has succeeded; returns how long that took."""
+        missing = None
+
+        def whole():
+            nonlocal missing
+            missing = [kind for kind in self.kinds if self.latest[kind] < since]
+            return not missing
+
+        try:
+            wait_until(whole, max(0.1, since + timeout_s - time.monotonic()), 'all is well')
+        except AssertionError as error:
+            raise AssertionError(f'{error}; still without success: {missing}') from None
+        return time.monotonic() - since
+
+    def seen(self, kind, statuses, since):
+        """Whether a request of the kind that was begun after `since` got one of these."""
+        return any(status in statuses for start, _, status in self.answers[kind][-200:] if start > since)
+
+    # What each client does. An exception is a violation, too: it would end the client unseen.
+
+    def guarded(self, run, source, number):
+        try:
+            with self.stack.client(timeout_s=3 * ANSWER_S) as client:
+                run(client, source, number)
+        except BaseException as error:
+            self.violation(f'a client ended: {error!r}')
+
+    def pause(self):
+        self.stopping.wait(self.pause_s)
+
+    def adds(self, client, source, number):
+        count = 0
+        while not self.stopping.is_set():
+            count += 1
+            addition = Addition(f'{self.mark} {number} {count}')
+            with self.lock:
+                self.by_name[addition.name] = addition
+                self.begun += 1
+            self.settle_addition(client, addition)
+            if addition.id and source.random() < 0.05:
+                self.settle_addition(client, addition)  # a replay: the same visitor again
+            self.pause()
+
+    def settle_addition(self, client, addition):
+        unknown = addition.id is not None
+        while True:
+            answer, problem = self.ask(client, 'add', 'POST', '/api/visitors', {'name': addition.name},
+                                       {'Idempotency-Key': addition.key})
+            if answer is not None and answer.status == 201:
+                return self.acknowledge(addition, answer.json())
+            if problem in NOTHING_DONE and not unknown:
+                with self.lock:
+                    addition.denied = True
+                    self.denied += 1
+                return None
+            unknown = unknown or problem not in NOTHING_DONE
+            if self.given_up():
+                return self.violation(f'{addition.name}: its outcome is still unknown')
+            self.pause()
+
+    def acknowledge(self, addition, visitor):
+        with self.lock:
+            if addition.id is None:
+                addition.id, addition.created_at = visitor['id'], visitor['created_at']
+                addition.acknowledged_at = time.monotonic()
+                self.acknowledged.append(addition)
+        if (visitor['id'], visitor['name'], visitor['created_at']) != (addition.id, addition.name, addition.created_at):
+            self.violation(f'{addition.name}: acknowledged as {visitor}, before as {addition.id} {addition.created_at}')
+
+    def deletes(self, client, source, _):
+        authorization = {'Authorization': f'Bearer {self.stack.token}'}
+        while not self.stopping.is_set():
+            with self.lock:
+                addition = source.choice(self.acknowledged[-60:]) if self.acknowledged else None
+                if addition and addition.delete_begun_at:
+                    addition = None
+                if addition:
+                    addition.delete_begun_at = time.monotonic()
+                    self.delete_begun += 1
+            if addition:
+                self.settle_deletion(client, addition, authorization)
+            self.pause()
+
+    def settle_deletion(self, client, addition, authorization):
+        unknown = False
+        while True:
+            answer, problem = self.ask(client, 'delete', 'DELETE', f'/api/visitors/{addition.id}', None, authorization)
+            if answer is not None and answer.status in (204, 404):
+                if answer.status == 404 and not unknown:
+                    return self.violation(f'{addition.name}: acknowledged, but its deletion got 404')
+                with self.lock:
+                    addition.deleted_at = time.monotonic()
+                    self.deleted += 1
+                return None
+            if problem in NOTHING_DONE and not unknown:
+                with self.lock:
+                    addition.delete_begun_at = None  # must still be there, and may be asked for again
+                    self.delete_begun -= 1
+                return None
+            unknown = unknown or problem not in NOTHING_DONE
+            if self.given_up():
+                return self.violation(f'{addition.name}: its deletion is still unknown')
+            self.pause()
+
+    def reads(self, read):
+        def run(client, source, _):
+            while not self.stopping.is_set():
+                read(client, source)
+                self.pause()
+
+        return run
+
+    def reads_first_page(self, client, _):
+        bounds = self.total_bounds()
+        start = time.monotonic()
+        answer, _ = self.ask(client, 'first_page', 'GET', '/api/visitors?limit=100')
+        if answer is None or answer.status != 200:
+            return
+        page = answer.json()
+        ids = {visitor['id']: visitor for visitor in page['visitors']}
+        lowest = min(ids, default=0) if page['next'] else 0
+        with self.lock:
+            for addition in self.acknowledged[-300:]:
+                if addition.id < lowest or addition.acknowledged_at > start:
+                    continue
+                if addition.id not in ids and addition.delete_begun_at is None:
+                    self.violations.append(f'{addition.name}: acknowledged {start - addition.acknowledged_at:.4f} s '
+                                           'before a read that does not show it')
+                if addition.id in ids and addition.deleted_at and addition.deleted_at < start:
+                    self.violations.append(f'{addition.name}: deleted before a read that shows it')
+            for visitor in page['visitors']:
+                addition = self.by_name.get(visitor['name'])
+                if visitor['name'].startswith(self.mark) and (addition is None or addition.denied):
+                    self.violations.append(f'{visitor} was read, but nobody asked for it or it was denied')
+        self.check_total(page['total'], bounds)
+
+    def reads_stats(self, client, _):
+        bounds = self.total_bounds()
+        answer, _ = self.ask(client, 'stats', 'GET', '/api/stats?days=2')
+        if answer is not None and answer.status == 200:
+            self.check_total(answer.json()['total'], bounds)
+
+    def total_bounds(self):
+        """What must be counted by a read that begins now; what may be counted is known after it. Nobody else adds meanwhile."""
+        with self.lock:
+            return len(self.acknowledged), self.deleted
+
+    def check_total(self, total, bounds):
+        acknowledged, deleted = bounds
+        with self.lock:
+            least = self.rows_before + acknowledged - self.delete_begun
+            most = self.rows_before + self.begun - deleted
+        if not least <= total <= most:
+            self.violation(f'total is {total}, but must be from {least} to {most}')
+
+    def reads_one(self, client, source):
+        with self.lock:
+            addition = source.choice(self.acknowledged[-200:]) if self.acknowledged else None
+        if addition is None:
+            return
+        start = time.monotonic()
+        answer, _ = self.ask(client, 'one', 'GET', f'/api/visitors/{addition.id}')
+        if answer is None or answer.status == 503:
+            return
+        with self.lock:
+            may_be_gone = addition.delete_begun_at is not None
+            must_be_gone = addition.deleted_at is not None and addition.deleted_at < start
+        expected = {'id': addition.id, 'name': addition.name, 'created_at': addition.created_at}
+        if answer.status == 200 and (must_be_gone or answer.json() != expected):
+            self.violation(f'{addition.name}: read as {answer}, deleted before: {must_be_gone}')
+        if answer.status == 404 and not may_be_gone:
+            self.violation(f'{addition.name}: acknowledged, but not found')
+
+    def searches(self, client, source):
+        with self.lock:
+            addition = source.choice(self.acknowledged[-50:]) if self.acknowledged else None
+        if addition is None:
+            return
+        answer, _ = self.ask(client, 'search', 'GET', f'/api/visitors?q={addition.name.replace(" ", "+")}')
+        if answer is None or answer.status != 200:
+            return
+        found = [visitor['id'] for visitor in answer.json()['visitors']]
+        if addition.id not in found and addition.delete_begun_at is None:
+            self.violation(f'{addition.name}: acknowledged, but a search does not find it')
+
+    def asks_for_page(self, client, _, __):
+        while not self.stopping.is_set():
+            self.ask(client, 'page', 'GET', '/')
+            self.stopping.wait(0.1)
+
+    def asks_for_health(self, client, _, __):
+        while not self.stopping.is_set():
+            self.ask(client, 'health', 'GET', '/health')
+            self.stopping.wait(0.1)
+
+    # One request and what holds for each answer.
+
+    GOOD = {'page': (200,), 'health': (200,), 'add': (201,), 'delete': (204, 404), 'first_page': (200,), 'one': (200, 404),
+            'stats': (200,), 'search': (200,)}
+    LIMIT_S = {'page': PAGE_S, 'health': HEALTH_S}
+
+    def ask(self, client, kind, method, path, body=None, headers=None):
+        """The answer (None: the connection broke) and the type of its problem (None: a good answer or none)."""
+        start = time.monotonic()
+        try:
+            answer = client.request(method, path, headers, body)
+        except ConnectionRefusedError:
+            self.unreachable(kind, 'refused')
+            return None, NOTHING_DONE[1]  # nobody got the request
+        except (OSError, http.client.HTTPException) as error:
+            self.unreachable(kind, repr(error))
+            return None, None
+        end = time.monotonic()
+        self.answers[kind].append((start, end, answer.status))
+        if self.checks_time and end - start > self.LIMIT_S.get(kind, ANSWER_S):
+            self.violation(f'{kind}: {end - start:.2f} s for {answer}')
+        if answer.status in self.GOOD[kind]:
+            self.latest[kind] = max(self.latest[kind], start)
+            return answer, None
+        return answer, self.problem_type(kind, answer)
+
+    def problem_type(self, kind, answer):
+        wanted = 'application/json' if kind == 'health' and answer.body.startswith(b'{"status"') else 'application/problem+json'
+        retry_after = answer.headers['Retry-After'] or ''
+        if kind == 'page' or answer.status != 503 or answer.headers['Content-Type'] != wanted or not retry_after.isdigit():
+            self.violation(f'{kind}: {answer}')
+            return None
+        problem = answer.json()
+        if kind == 'health' and 'type' not in problem:
+            return None
+        if problem['status'] != 503 or problem['type'] not in (*NOTHING_DONE, OUTCOME_UNKNOWN):
+            self.violation(f'{kind}: {answer}')
+        if problem['type'] == OUTCOME_UNKNOWN:
+            self.latest_unknown += 1
+        return problem['type']
+
+    def unreachable(self, kind, why):
+        if self.always_reachable:
+            self.violation(f'{kind}: no answer: {why}')
+        self.stopping.wait(0.02)
+
+    def violation(self, text):
+        with self.lock:
+            self.violations.append(text)
+
+    def given_up(self):
+        return self.give_up_at is not None and time.monotonic() > self.give_up_at
+
+    # The end.
+
+    def verify(self, test, least=5):
+        """What holds at the end, read three ways: by pages, by CSV and by SQL. After the clients' own end."""
+        test.assertEqual([thread.name for thread in self.threads if thread.is_alive()], [])
+        test.assertEqual(self.violations[:8], [], f'{len(self.violations)} violations')
+        test.assertGreaterEqual(len(self.acknowledged), least)
+        rows = [(int(id_), name, created_at) for id_, name, created_at in self.stack.sql(
+            "SELECT id, name, to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') "
+            'FROM visitors ORDER BY id')]
+        test.assertEqual(walk(self.stack)[::-1], rows, 'the pages and the table')
+        test.assertEqual(exported(self.stack), rows, 'the CSV and the table')
+        total = self.stack.get('/api/stats?days=366').json()
+        test.assertEqual((total['total'], sum(day['count'] for day in total['days'])), (len(rows), len(rows)))
+        test.assertEqual(self.stack.get('/api/visitors?limit=1').json()['total'], len(rows))
+
+        mine = [(id_, name, created_at) for id_, name, created_at in rows if name.startswith(self.mark)]
+        table = {name: (id_, created_at) for id_, name, created_at in mine}
+        test.assertEqual(len(table), len(mine), 'a name is there twice')
+        for addition in self.by_name.values():
+            present = table.pop(addition.name, None)
+            if addition.denied:
+                test.assertIsNone(present, f'{addition.name} was denied and is there')
+            elif addition.deleted_at:
+                test.assertIsNone(present, f'{addition.name} was deleted and is there')
+            elif addition.acknowledged_at and addition.delete_begun_at is None:
+                test.assertEqual(present, (addition.id, addition.created_at), f'{addition.name} was acknowledged')
+        test.assertEqual(table, {}, 'nobody asked for these')
+
+    def figures(self):
+        slowest = {kind: max((end - start for start, end, _ in answers), default=0)
+                   for kind, answers in self.answers.items()}
+        return {'acknowledged': len(self.acknowledged), 'denied': self.denied, 'deleted': self.deleted,
+                'unknown_answers': self.latest_unknown, 'reads': sum(len(self.answers[kind]) for kind in KINDS[4:]),
+                'slowest_s': {kind: round(seconds, 2) for kind, seconds in slowest.items()}}
+
+
+def walk(stack):
+    """Every visitor by pages, newest first."""
+    visitors, path = [], '/api/visitors?limit=100'
+    with stack.client() as client:
+        while path:
+            answer = client.get(path)
+            if answer.status != 200:
+                raise AssertionError(f'{path}: {answer}')
+            page = answer.json()
+            visitors += [(visitor['id'], visitor['name'], visitor['created_at']) for visitor in page['visitors']]
+            path = page['next']
+    return visitors
+
+
+def exported(stack):
+    answer = stack.as_admin('GET', '/api/visitors.csv')
+    if answer.status != 200:
+        raise AssertionError(answer)
+    rows = list(csv.reader(io.StringIO(answer.body.decode(), newline='')))
+    return [(int(id_), name, created_at) for id_, name, created_at in rows[1:]]

@@ -1,0 +1,144 @@
+"""What happens to the app: it is ended, killed, frozen, and runs out of descriptors and memory; and clients that are many,
+slow, or leave. Nothing acknowledged is lost, each answer comes in time, and what nobody waits for any more is not done."""
+import os
+import resource
+import select
+import signal
+import socket
+import threading
+import time
+import unittest
+
+from clients import ANSWER_S, SLOW, Clients
+from fault_test import FaultTest, signal_all
+from stack import (FCGI_KEEP_CONNECTION, fastcgi_params, fastcgi_request, wait_until)
+
+BACK_S = 2 * SLOW  # the supervisor's second, and the app's own start
+API = ('add', 'delete', 'first_page', 'one', 'stats', 'search')
+
+
+class EndTest(FaultTest):
+    def test_sigterm_under_load_loses_no_request_that_was_taken(self):
+        clients = self.go_through(lambda: self.kill('app', signal.SIGTERM), same_app=False, adders=8)
+        self.assertEqual(clients.latest_unknown, 0, 'an addition or deletion got no certain answer')
+
+    def test_sigkill_loses_nothing_acknowledged(self):
+        with self.clients(adders=6) as clients:
+            for _ in range(3):
+                killed_at = time.monotonic()
+                self.stack.kill('app')
+                clients.wait_whole(killed_at + 0.05, BACK_S)
+        clients.verify(self)
+
+    def test_frozen(self):
+        """nginx waits for 5 s, for /health for 2 s; whatever it gets no answer for it says so itself."""
+        clients = self.go_through(lambda: signal_all([self.app], signal.SIGSTOP),
+                                  lambda: signal_all([self.app], signal.SIGCONT),
+                                  suffers=(*API, 'health'), holds_s=5.5, checks_time=False)
+        for kind, limit_s in (('page', 1), ('health', 2.5), *((kind, 5.5) for kind in API)):
+            slowest = max(end - start for start, end, _ in clients.answers[kind])
+            self.assertLess(slowest, limit_s * SLOW, kind)
+
+
+class ExhaustedTest(FaultTest):
+    def test_no_descriptors_left(self):
+        """New connections wait until others are closed; those that are there are served."""
+        limit = resource.prlimit(self.app, resource.RLIMIT_NOFILE)
+        now = len(os.listdir(f'/proc/{self.app}/fd'))
+        self.go_through(lambda: resource.prlimit(self.app, resource.RLIMIT_NOFILE, (now, limit[1])),
+                        lambda: resource.prlimit(self.app, resource.RLIMIT_NOFILE, limit),
+                        holds_s=2, adders=20, readers=3, checks_time=False)
+
+    def test_no_memory_left(self):
+        """Peers take what they can get, the app can get no more than it has: it answers on, or is back at once."""
+        with open(f'/proc/{self.app}/status') as file:
+            size_kb = next(int(line.split()[1]) for line in file if line.startswith('VmSize'))
+        half = fastcgi_request(fastcgi_params('POST', '/api/visitors', HTTP_AUTHORIZATION='x' * 60_000), b'{}' * 2000)[:-1]
+        peers = []
+        with self.clients(adders=6, checks_time=False, always_reachable=True) as clients:
+            if not SLOW > 1:  # a sanitizer's address space is no measure
+                resource.prlimit(self.app, resource.RLIMIT_AS, (size_kb * 1024, size_kb * 1024))
+            deadline = time.monotonic() + 3
+            while time.monotonic() < deadline:
+                try:
+                    peer = self.stack.fastcgi_connect(timeout_s=0.1)
+                    peers.append(peer)
+                    peer.sendall(half)
+                except OSError:
+                    pass
+                if len(peers) > 200:
+                    peers.pop(0).close()
+            for peer in peers:
+                peer.close()
+            if self.stack.pid('app') == self.app and not SLOW > 1:
+                resource.prlimit(self.app, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            clients.wait_whole(time.monotonic())
+        clients.verify(self)
+
+
+class ClientsTest(FaultTest):
+    def connect(self, data=b''):
+        connection = socket.create_connection(('127.0.0.1', self.stack.port), timeout=5)
+        self.addCleanup(connection.close)
+        connection.sendall(data)
+        return connection
+
+    def test_thousands_that_are_idle_slow_or_do_not_read(self):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        many = 3000 if hard == resource.RLIM_INFINITY or hard > 4500 else (hard - 500) // 2
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else max(soft, 8192), hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        idle = [self.connect() for _ in range(many)]
+        slow_heads = [self.connect(b'GET /api/visitors HTTP/1.1\r\nHost: lo') for _ in range(300)]
+        slow_bodies = [self.connect(b'POST /api/visitors HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n'
+                                    b'Content-Length: 30\r\n\r\n{"na') for _ in range(300)]
+        not_reading = [self.connect(b'GET /api/visitors?limit=100 HTTP/1.1\r\nHost: localhost\r\n\r\n' * 50)
+                       for _ in range(50)]
+        with self.clients() as clients:
+            start = time.monotonic()
+            while time.monotonic() < start + 3:
+                for connection in slow_heads[:50] + slow_bodies[:50]:
+                    try:
+                        connection.send(b'c')
+                    except OSError:
+                        pass  # nginx had enough of it
+                time.sleep(0.2)  # what makes them slow
+            clients.wait_whole(time.monotonic(), 1 * SLOW)
+        clients.verify(self)
+        slowest = max(end - begin for answers in clients.answers.values() for begin, end, _ in answers)
+        self.assertLess(slowest, 1.5 * SLOW)
+        self.assertEqual({status for answers in clients.answers.values() for _, _, status in answers} - {201, 200, 204, 404},
+                         set())
+        self.assertEqual(self.stack.pid('app'), self.app)
+        del idle, not_reading
+
+    def test_the_work_of_clients_that_left_is_not_done(self):
+        mark = f'left {os.urandom(4).hex()}'
+        with self.stack.locked('visitors'):
+            first = self.connect(self.addition(f'{mark} first'))
+            wait_until(lambda: self.app_backends("wait_event_type = 'Lock'"), 2, 'the first one waits for the table')
+            before = len(self.stack.log_lines('access'))
+            leaving = [self.connect(self.addition(f'{mark} {n}')) for n in range(50)]
+            wait_until(lambda: self.waiting_for_the_app() >= 50, 1 * SLOW, 'the app has them')
+            for connection in leaving:
+                connection.close()
+            wait_until(lambda: len(self.stack.log_lines('access')) >= before + 50, 1 * SLOW, 'nginx has seen them leave')
+        self.assertIn(b' 201 ', first.recv(4096).splitlines()[0])
+        self.assertEqual(self.stack.post('/api/visitors', {'name': f'{mark} last'}).status, 201)
+        names = [row[0] for row in self.stack.sql(f"SELECT name FROM visitors WHERE name LIKE '{mark} %' ORDER BY id")]
+        self.assertEqual(names, [f'{mark} first', f'{mark} last'])
+
+    @staticmethod
+    def addition(name):
+        body = b'{"name":"%s"}' % name.encode()
+        return (b'POST /api/visitors HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n'
+                b'Content-Length: %d\r\n\r\n' % len(body)) + body
+
+    def waiting_for_the_app(self):
+        """Connections that the app has accepted."""
+        return sum(os.readlink(f'/proc/{self.app}/fd/{fd}').startswith('socket:')
+                   for fd in os.listdir(f'/proc/{self.app}/fd')) - 8
+
+
+if __name__ == '__main__':
+    unittest.main()

@@ -1,0 +1,180 @@
+"""Each way in which the database fails its clients, made for real. In all of them each request is answered in time, with
+its result or with a 503 that says when to try again; the page does not notice; /health tells the truth; and when the
+cause has gone, all is well within 3 s without a restart of the app."""
+import os
+import signal
+import time
+import unittest
+
+from clients import ANSWER_S, SLOW
+from fault_test import FaultTest, alive, signal_all
+from stack import wait_until
+
+API = ('add', 'delete', 'first_page', 'one', 'stats', 'search')
+
+
+class AwayTest(FaultTest):
+    """Nobody listens, or whoever listened is killed."""
+
+    def test_absent_when_the_app_starts(self):
+        def begin():
+            self.supervisor('-d', 'postgres')
+            wait_until(lambda: not alive(postmaster), 20, 'PostgreSQL has ended')
+            self.kill('app')
+
+        postmaster = self.stack.pid('postgres')
+        self.go_through(begin, lambda: self.supervisor('-u', 'postgres'), suffers=API, holds_s=2, same_app=False)
+
+    def test_stopped_and_started_again(self):
+        def begin():
+            self.supervisor('-d', 'postgres')
+            wait_until(lambda: not alive(postmaster), 20, 'PostgreSQL has ended')
+
+        postmaster = self.stack.pid('postgres')
+        self.go_through(begin, lambda: self.supervisor('-u', 'postgres'), suffers=API, health_away=True, holds_s=3)
+
+    def test_restarted_fast(self):
+        self.go_through(lambda: self.kill('postgres', signal.SIGINT))
+
+    def test_restarted_immediately(self):
+        self.go_through(lambda: self.kill('postgres', signal.SIGQUIT))
+
+    def test_postmaster_killed(self):
+        self.go_through(lambda: self.kill('postgres'))
+
+    def test_postmaster_and_children_killed(self):
+        def begin():
+            old = self.postgres_pids()
+            signal_all(old, signal.SIGKILL)
+            wait_until(lambda: self.stack.pid('postgres') not in (old[0], None), 25, 'another postmaster runs')
+
+        self.go_through(begin)
+
+    def test_a_backend_killed(self):
+        """PostgreSQL then ends all sessions and recovers, since the killed one may have spoilt the shared memory."""
+        self.go_through(lambda: os.kill(self.app_backends()[0], signal.SIGKILL))
+
+    def test_each_backend_ended(self):
+        self.go_through(self.end_backends)
+
+
+class FrozenTest(FaultTest):
+    """What was sent is received, and never answered: no time-out of libpq's helps."""
+
+    def test_all_of_it_for_seconds(self):
+        pids = self.postgres_pids()
+        self.go_through(lambda: signal_all(pids, signal.SIGSTOP), lambda: signal_all(pids, signal.SIGCONT),
+                        suffers=API, health_away=True, holds_s=6)
+
+    def test_one_backend_after_the_other(self):
+        """Each of the app's connections in turn; what was frozen stays so, and the app does not wait for it."""
+        for pid in self.app_backends():
+            with self.subTest(pid):
+                def begin(pid=pid):
+                    os.kill(pid, signal.SIGSTOP)
+
+                def end(pid=pid):
+                    wait_until(lambda: whole(), ANSWER_S, 'all is well beside the frozen one')
+                    signal_all([pid], signal.SIGCONT)
+
+                def whole():
+                    """A success that the frozen one cannot have given: all connections are others by then."""
+                    return self.app_backends(f"pid <> {pid} AND state = 'idle'").__len__() >= 5
+
+                self.go_through(begin, end)
+
+
+class RefusingTest(FaultTest):
+    """It answers, but does not do what it is asked."""
+
+    def test_read_only(self):
+        def end():
+            self.configure('SET default_transaction_read_only = off; ALTER SYSTEM RESET default_transaction_read_only')
+
+        self.go_through(lambda: self.configure('ALTER SYSTEM SET default_transaction_read_only = on'), end,
+                        suffers=('add', 'delete'), holds_s=2)
+
+    def test_a_table_locked(self):
+        for table, suffering in (('visitors', API), ('visitor_total', ('add', 'delete', 'first_page', 'stats')),
+                                 ('idempotency_keys', ('add',))):
+            with self.subTest(table):
+                locks = []
+                self.go_through(lambda table=table: locks.append(self.stack.locked(table)), lambda: locks.pop().close(),
+                                suffers=suffering, holds_s=3)
+
+    def test_many_different_reads_of_a_locked_table(self):
+        """They share no query, and each query waits for seconds: those behind are not answered one after the other."""
+        locks = []
+        self.go_through(lambda: locks.append(self.stack.locked('visitors')), lambda: locks.pop().close(),
+                        suffers=API, holds_s=6, readers=6)
+
+    def test_connections_used_up(self):
+        """Others have taken every slot that the app may have, and its own connections are lost."""
+        def begin():
+            # Without this the app would be the quicker one where a slot becomes free.
+            self.stack.sql('ALTER ROLE visitors_app CONNECTION LIMIT 0')
+            self.end_backends()
+            while len(sessions) < 11:  # all but those for the superuser
+                sessions.append(self.stack.sql_session())
+                sessions[-1].execute('SELECT 1;')
+            sessions[0].execute('ALTER ROLE visitors_app CONNECTION LIMIT -1;')
+
+        def end():
+            while sessions:
+                sessions.pop().close()
+
+        sessions = []
+        self.stack.sql('ALTER SYSTEM SET max_connections = 14')
+        self.addCleanup(self.kill, 'postgres', signal.SIGINT)
+        self.addCleanup(self.stack.sql, 'ALTER SYSTEM RESET max_connections')
+        self.kill('postgres', signal.SIGINT)
+        wait_until(self.stack.healthy, 10, 'all is well with fewer connections')
+        self.go_through(begin, end, suffers=API, health_away=True, holds_s=2)
+
+    def test_a_limit_of_connections_for_the_role(self):
+        def begin():
+            self.stack.sql('ALTER ROLE visitors_app CONNECTION LIMIT 0')
+            self.end_backends()
+
+        self.go_through(begin, lambda: self.stack.sql('ALTER ROLE visitors_app CONNECTION LIMIT -1'), suffers=API,
+                        health_away=True, holds_s=3)
+
+    def test_a_wrong_password(self):
+        def write(text):
+            with open(path, 'w') as file:  # in place: its owner and mode stay
+                file.write(text)
+
+        def begin():
+            write('not-this-one\n')
+            self.end_backends()
+
+        path = os.path.join(self.stack.state_dir, 'secrets', 'database_password')
+        with open(path) as file:
+            right = file.read()
+        self.go_through(begin, lambda: write(right), suffers=API, health_away=True, holds_s=2)
+        self.assertNotIn('not-this-one', self.stack.log_text('backend') + self.stack.log_text('postgres'))
+
+    def test_no_password_file(self):
+        def begin():
+            os.rename(path, f'{path}.away')
+            self.end_backends()
+
+        path = os.path.join(self.stack.state_dir, 'secrets', 'database_password')
+        self.go_through(begin, lambda: os.rename(f'{path}.away', path), suffers=API, health_away=True, holds_s=1)
+
+    def test_a_table_missing(self):
+        self.go_through(lambda: self.stack.sql('ALTER TABLE visitors RENAME TO visitors_away'),
+                        lambda: self.stack.sql('ALTER TABLE visitors_away RENAME TO visitors'),
+                        suffers=('add', 'delete', 'first_page', 'one'), holds_s=2)
+
+    def test_the_schema_missing_when_the_app_starts(self):
+        def begin():
+            self.stack.sql('ALTER SCHEMA public RENAME TO public_away')
+            self.kill('app')
+
+        self.go_through(begin, lambda: self.stack.sql('ALTER SCHEMA public_away RENAME TO public'), suffers=API,
+                        holds_s=2, same_app=False)
+
+
+if __name__ == '__main__':
+    unittest.main()
