@@ -192,7 +192,7 @@ $(bench_built): %: %.o
 run-fuzz-targets: $(fuzz_targets)
 	@for target in $^; do \
 		corpus=build/corpus/$$(basename $$target); mkdir -p $$corpus; echo "fuzz: $$target"; \
-		$$target -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=2048 -artifact_prefix=build/ $$corpus || exit 1; done
+		$$target -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=2048 -artifact_prefix=build/ $$corpus tests/fuzz/corpus/$$(basename $$target) || exit 1; done
 
 $(build)/fuzz/%.o: tests/fuzz/%.cpp Makefile
 	@mkdir -p $(@D)

@@ -392,7 +392,6 @@ async function read(byHand) {
     else stale();
     show();
   }
-  clearTimeout(pollTimer);
   if (live()) pollTimer = setTimeout(poll, Math.min(POLL_S * 2 ** failures, POLL_MAX_S) * 1000);
 }
 
@@ -689,10 +688,13 @@ setInterval(() => { if (!document.hidden) rows.forEach(showTime); }, TIMES_MS);
 
 // The two requests first, so that they are under way while the rest is made ready.
 loadStats();
-read(true);
+const first = read(true);
 search.value = query;
 $('live').checked = storage('localStorage', 'getItem', 'live') !== 'off';
 setLanguage([asked('lang'), storage('localStorage', 'getItem', 'lang'), ...navigator.languages].map(languageOf).find(Boolean) ?? 'en');
 $('sign').disabled = false;
 resume();
-if (location.hash === '#operators') $('operators-button').click();
+if (location.hash === '#operators') {
+  $('operators-button').click();
+  first.then(() => $('operators').scrollIntoView());   // the list grows above it
+}

@@ -75,9 +75,10 @@ private:
 
     std::chrono::milliseconds turn(std::vector<Job>& jobs) {
         drop_unwanted(jobs);
-        if (!database_ && !connect()) {
+        if (!database_) {
+            // They came before it was known, and making a connection may take seconds.
             fail_all(jobs, database_away());
-            return grown_pause();
+            if (!connect()) return grown_pause();
         }
         try {
             if (!jobs.empty()) work_(*database_, jobs);

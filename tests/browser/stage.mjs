@@ -48,8 +48,8 @@ export async function others(...names) {
 }
 
 /** Waits until `condition` gives something true, and returns that. */
-export async function until(condition, what = condition.toString()) {
-  const end = Date.now() + PATIENCE_MS;
+export async function until(condition, what = condition.toString(), patience = PATIENCE_MS) {
+  const end = Date.now() + patience;
   for (;;) {
     const value = await condition();
     if (value) return value;

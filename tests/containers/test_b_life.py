@@ -44,8 +44,10 @@ class Load:
                 if self.ending.is_set():
                     break
                 time.sleep(0.05)
-            answer = client.get('/api/visitors?limit=5')
-            self.reads.append(answer.status)
+            try:
+                self.reads.append(client.get('/api/visitors?limit=5').status)
+            except OSError as error:
+                self.reads.append(repr(error))
         client.close()
 
     def __enter__(self):
@@ -114,7 +116,8 @@ class LifeTest(unittest.TestCase):
         pids = {name: self.service.pid(name) for name in ('nginx', 'app')}
         self.service.compose('stop', 'db')
         try:
-            self.assertEqual(self.service.get('/health').status, 503)
+            # It asks once a second and repeats the answer meanwhile.
+            stacks.wait_until(lambda: self.service.get('/health').status == 503, 5, '/health is 503')
             self.assertEqual(self.service.get('/').status, 200)
             probe = self.service.execute('app', '/usr/bin/fcgi-app', '--probe')
             self.assertEqual(probe.returncode, 1)
@@ -204,7 +207,7 @@ class FirstStartTest(unittest.TestCase):
             service.make_secrets()
             service.compose('build', 'db')
             service.compose('up', '--detach', '--no-build', 'db')
-            stacks.wait_until(lambda: 'initdb' in docker('top', service.container('db'), '-eo', 'args', check=False).stdout, 30,
+            stacks.wait_until(lambda: 'initdb' in docker('top', service.container('db'), '-eo', 'pid,args', check=False).stdout, 30,
                               'initdb runs')
             os.kill(service.pid('db'), signal.SIGKILL)
             service.compose('up', '--detach', '--wait', '--no-build', 'db')

@@ -62,10 +62,10 @@ class DevelopmentTest(unittest.TestCase):
         start = self.edit('nginx/snippets/headers.conf', 'Referrer-Policy              no-referrer', 'Referrer-Policy same-origin')
         self.see('nginx has the new configuration',
                  lambda: self.service.get('/').headers['Referrer-Policy'] == 'same-origin', SEEN_S, start)
-        start = self.edit('nginx/snippets/headers.conf', 'add_header ', 'add_haeder ')
+        start = self.edit('nginx/snippets/headers.conf', 'add_header X-Request-Id', 'add_haeder X-Request-Id')
         self.see('nginx says what is wrong', lambda: 'unknown directive "add_haeder"' in self.service.log_text('error'), SEEN_S, start)
         self.assertEqual(self.service.get('/').headers['Referrer-Policy'], 'same-origin')
-        self.edit('nginx/snippets/headers.conf', 'add_haeder ', 'add_header ')
+        self.edit('nginx/snippets/headers.conf', 'add_haeder X-Request-Id', 'add_header X-Request-Id')
 
     def test_the_app(self):
         before = self.version()

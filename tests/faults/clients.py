@@ -58,7 +58,7 @@ class Clients:
         # A client for each kind of read: one that waits keeps no other from being asked.
         reads = [self.reads_first_page, self.reads_stats, self.reads_one, self.searches]
         runs = ([self.adds] * adders + [self.deletes] * deleters + [self.reads(read) for read in reads] * readers
-                + [self.asks_for_page] + [self.asks_for_health] * 3)
+                + [self.asks_for_page] + [self.asks_for_health] * 4)
         self.threads = [threading.Thread(target=self.guarded, args=(run, random.Random(f'{seed} {n}'), n), daemon=True)
                         for n, run in enumerate(runs)]
         self.kinds = [kind for kind in KINDS if (kind != 'add' or adders) and (kind != 'delete' or deleters)
@@ -268,10 +268,11 @@ class Clients:
             self.ask(client, 'page', 'GET', '/')
             self.stopping.wait(0.1)
 
-    def asks_for_health(self, client, _, __):
+    def asks_for_health(self, client, source, _):
+        """Not in step with the others who ask: some ask while a check is under way."""
         while not self.stopping.is_set():
             self.ask(client, 'health', 'GET', '/health')
-            self.stopping.wait(0.1)
+            self.stopping.wait(source.uniform(0.05, 0.6))
 
     # One request and what holds for each answer.
 

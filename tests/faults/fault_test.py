@@ -59,7 +59,7 @@ class FaultTest(unittest.TestCase):
         return Clients(self.stack, **options)
 
     def go_through(self, begin, end=lambda: None, *, suffers=(), health_away=False, holds_s=0.0, same_app=True,
-                   whole_s=WHOLE_S, **options):
+                   whole_s=WHOLE_S, shows_s=SHOWS_S, **options):
         """A fault from its begin to its end under clients. `suffers` are the kinds of requests that must get a 503 in
         it; with `health_away` /health must say so within 2 s. Afterwards all is well by itself, in time, and every
         promise was kept. Returns the clients."""
@@ -72,7 +72,7 @@ class FaultTest(unittest.TestCase):
                 if health_away:
                     self.assert_health_turns(clients, begun)
                 for kind in suffers:
-                    wait_until(lambda kind=kind: clients.seen(kind, (503,), start), SHOWS_S,
+                    wait_until(lambda kind=kind: clients.seen(kind, (503,), start), shows_s,
                                f'{kind} gets 503; {clients.violations[:3]}')
                 while time.monotonic() < begun + holds_s:
                     time.sleep(0.05)
@@ -128,6 +128,12 @@ class FaultTest(unittest.TestCase):
 
     def end_backends(self):
         self.stack.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'visitors_app'")
+
+    def limit_app(self, limit):
+        """`limit` as prlimit takes it; the soft one alone, so that it can be lifted again. As the app's own user: root
+        in a container may not."""
+        user = ['runuser', '-u', 'www-data', '--'] if os.geteuid() == 0 else []
+        subprocess.run([*user, 'prlimit', '--pid', str(self.app), limit], check=True, cwd='/')
 
     def configure(self, *statements):
         """ALTER SYSTEM and the like, then a reload."""

@@ -1,5 +1,5 @@
 """html/openapi.json says what API.md says, and the running service does what html/openapi.json says: the document is
-sound in itself, and real answers of every operation, with every status that a test can bring about, are as described."""
+sound in itself, and real answers of every operation with every status that a test can bring about are as described."""
 import json
 import os
 import unittest
@@ -236,7 +236,8 @@ class SchemaTest(unittest.TestCase):
         for wanted, right, wrong in [
                 ({'type': 'integer'}, [0, -1], [True, 1.0, '1', None]), ({'type': ['string', 'null']}, ['', None], [0]),
                 ({'const': 1}, [1], [True, 2]), ({'enum': ['a']}, ['a'], ['b']),
-                ({'minLength': 2}, ['ab', 1], ['😀']), ({'maxLength': 1}, ['😀'], ['ab']), ({'minimum': 1}, [1, 'x'], [0]), ({'maximum': 1}, [1], [2]),
+                ({'minLength': 2}, ['ab', 1], ['😀']), ({'maxLength': 1}, ['😀'], ['ab']),
+                ({'minimum': 1}, [1, 'x'], [0]), ({'maximum': 1}, [1], [2]),
                 ({'minItems': 1}, [[1]], [[]]), ({'maxItems': 1}, [[1]], [[1, 2]]),
                 ({'items': {'type': 'null'}}, [[None], []], [[1]]), ({'required': ['a']}, [{'a': 1}], [{}]),
                 ({'properties': {'a': {'type': 'null'}}, 'additionalProperties': False}, [{}], [{'b': 1}, {'a': 1}]),
