@@ -10,6 +10,9 @@ SANITIZE ?=
 WERROR ?=
 # How long `make fuzz` lets each target run.
 FUZZ_SECONDS ?= 60
+# How long `make soak` goes on, and the seed of its faults (none: another each time; it is printed first).
+SECONDS ?= 600
+SEED ?=
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -79,7 +82,7 @@ test: ## Every test: unit, integration, browser, faults (installs what is missin
 	@tests/run
 
 ##@ Checks
-.PHONY: unit integration browser faults sanitize lint format bench fuzz
+.PHONY: unit integration browser faults soak sanitize lint format bench fuzz
 unit: ## The unit tests alone, without server or database (seconds)
 	@local/packages build unit
 	@$(compile) $(build)/unit_tests
@@ -90,6 +93,11 @@ integration browser faults:
 	@local/packages run build integration $(filter browser,$@)
 	@$(compile) build
 	@tests/run $@
+
+soak: ## The faults' main test for SECONDS=600, the run of SEED=… again
+	@local/packages run build integration
+	@$(compile) build
+	@tests/faults/soak.py --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 sanitize: ## The unit tests under address, undefined and thread sanitizer (a few minutes)
 	@local/packages build unit

@@ -516,7 +516,6 @@ function showStats() {
       svg('rect', { class: 'mark', ...box, y: 96, height: 4 }));   // shown under today
   });
   $('chart').replaceChildren(...bars, svg('rect', { class: 'ground', x: 0, width: 300, y: 94, height: 1 }));
-  $('chart').role = 'img';
   $('chart').ariaHidden = null;
   $('chart').ariaLabel = t('chart', { sum, max });
   if ($('table-box').hidden) return;
@@ -527,7 +526,7 @@ function showStats() {
 // For operators.
 let token = null;      // the admin token lives here and nowhere else
 let healthTimer = 0, reachable = null, version = null, deleting = null;
-const bearer = () => ({ Authorization: `Bearer ${token}` });
+const bearer = value => ({ Authorization: `Bearer ${value}` });
 
 async function lookAtHealth() {
   clearTimeout(healthTimer);
@@ -549,8 +548,7 @@ function showOperators() {
   $('unlock').textContent = t(token ? 'lock' : 'unlock');
 }
 
-/** With null it locks. */
-function setToken(value) {
+function setToken(value) {   // null locks
   token = value;
   $('token').value = '';
   settle('admin');
@@ -561,7 +559,7 @@ function setToken(value) {
 async function unlock(candidate) {
   // A header carries visible ASCII; anything else cannot be the token, and fetch would not send it.
   const answer = /^[\x21-\x7e]+$/.test(candidate)
-    ? await ask(`${VISITORS}.csv`, { method: 'HEAD', headers: { Authorization: `Bearer ${candidate}` } }) : { status: 401 };
+    ? await ask(`${VISITORS}.csv`, { method: 'HEAD', headers: bearer(candidate) }) : { status: 401 };
   if (answer.status !== 200) return adminFailed(answer, () => unlock(candidate));
   const focused = $('token-box').contains(document.activeElement);
   setToken(candidate);
@@ -576,7 +574,7 @@ function adminFailed({ status, body, reference }, again) {
 }
 
 async function downloadCsv() {
-  const answer = await ask(`${VISITORS}.csv`, { headers: bearer() });
+  const answer = await ask(`${VISITORS}.csv`, { headers: bearer(token) });
   const blob = answer.status === 200 && await answer.response.blob().catch(() => null);
   if (!blob) return adminFailed(answer, downloadCsv);
   settle('admin');
@@ -593,7 +591,7 @@ function offerDeletion(row) {
 }
 
 async function deleteRow(row) {
-  const answer = await ask(`${VISITORS}/${row.id}`, { method: 'DELETE', headers: bearer() });
+  const answer = await ask(`${VISITORS}/${row.id}`, { method: 'DELETE', headers: bearer(token) });
   // 404: somebody else was faster, or an earlier answer was lost. It is gone, which is what was asked for.
   if (answer.status !== 204 && answer.status !== 404) return adminFailed(answer, () => deleteRow(row));
   settle('admin');

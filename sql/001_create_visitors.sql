@@ -21,11 +21,6 @@ CREATE FUNCTION fold_case(value text) RETURNS text
     RETURN lower(upper(value));
 COMMENT ON FUNCTION fold_case IS 'The form in which names are compared by a search.';
 
-CREATE FUNCTION utc_text(at timestamptz) RETURNS text
-    LANGUAGE sql STABLE STRICT PARALLEL SAFE
-    RETURN to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
-COMMENT ON FUNCTION utc_text IS 'RFC 3339, with six fractional digits: how the API writes a time.';
-
 CREATE INDEX visitors_name_search ON visitors USING gin (fold_case(name) gin_trgm_ops);
 
 CREATE TABLE idempotency_keys (

@@ -35,7 +35,7 @@ constexpr Statement add_visitors{"add_visitors", R"(
         SELECT visitor_id, coalesce(requested_name, 'Visitor_' || visitor_id), created_at FROM kept WHERE fresh
         ORDER BY visitor_id
     )
-    SELECT key, requested_name, visitor_id, coalesce(requested_name, 'Visitor_' || visitor_id), utc_text(created_at), fresh
+    SELECT key, requested_name, visitor_id, coalesce(requested_name, 'Visitor_' || visitor_id), created_at, fresh
     FROM kept)"};
 
 constexpr Statement remove_visitors{"remove_visitors",
@@ -52,17 +52,19 @@ constexpr Statement purge_keys_clients{"purge_keys_clients", R"(
         SELECT key FROM idempotency_keys WHERE key >= '!' AND created_at < clock_timestamp() - interval '25 hours'
         ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED))"};
 
-// Page and total from one snapshot, the total also where there is no row.
-constexpr Statement page_of_all{"page_of_all", R"(
-    SELECT t.total, v.id, v.name, utc_text(v.created_at)
-    FROM visitor_total AS t LEFT JOIN LATERAL (
-        SELECT id, name, created_at FROM visitors WHERE id < $1 ORDER BY id DESC LIMIT $2) AS v ON true
-    ORDER BY v.id DESC)"};
+// Any number of pages, and the total, from one snapshot; the total also where there is no row.
+constexpr Statement pages_of_all{"pages_of_all", R"(
+    SELECT t.total, v.id, v.name, v.created_at, asked.number
+    FROM unnest($1::bigint[], $2::int[]) WITH ORDINALITY AS asked (before, rows, number)
+    CROSS JOIN visitor_total AS t
+    LEFT JOIN LATERAL (
+        SELECT id, name, created_at FROM visitors WHERE id < asked.before ORDER BY id DESC LIMIT asked.rows) AS v ON true
+    ORDER BY asked.number, v.id DESC)"};
 
 // MATERIALIZED: with the LIMIT in sight the planner would walk the primary key backwards instead of using the index.
 constexpr Statement page_of_matches{"page_of_matches", R"(
     WITH matches AS MATERIALIZED (SELECT id FROM visitors WHERE fold_case(name) LIKE fold_case($3))
-    SELECT t.total, v.id, v.name, utc_text(v.created_at)
+    SELECT t.total, v.id, v.name, v.created_at
     FROM (SELECT count(*) AS total FROM matches) AS t LEFT JOIN LATERAL (
         SELECT visitors.id, name, created_at FROM visitors JOIN matches USING (id)
         WHERE id < $1 ORDER BY id DESC LIMIT $2) AS v ON true
@@ -70,13 +72,14 @@ constexpr Statement page_of_matches{"page_of_matches", R"(
 
 // For what matches so often that it cannot be counted in time: walking backwards finds a page at once.
 constexpr Statement page_of_frequent{"page_of_frequent", R"(
-    SELECT NULL, id, name, utc_text(created_at) FROM visitors
+    SELECT NULL, id, name, created_at FROM visitors
     WHERE id < $1 AND fold_case(name) LIKE fold_case($3) ORDER BY id DESC LIMIT $2)"};
 
-constexpr Statement one_visitor{"one_visitor", "SELECT id, name, utc_text(created_at) FROM visitors WHERE id = $1"};
+constexpr Statement some_visitors{"some_visitors",
+                                  "SELECT id, name, created_at FROM visitors WHERE id = ANY ($1::bigint[])"};
 
-constexpr Statement rows_above{
-    "rows_above", "SELECT id, name, utc_text(created_at) FROM visitors WHERE id > $1 ORDER BY id LIMIT $2"};
+constexpr Statement rows_above{"rows_above",
+                               "SELECT id, name, created_at FROM visitors WHERE id > $1 ORDER BY id LIMIT $2"};
 
 constexpr Statement count_days{"count_days", R"(
     SELECT t.total, today - back, coalesce(d.count, 0)
@@ -113,8 +116,18 @@ pqxx::result run(pqxx::transaction_base& transaction, const Statement& statement
 
 std::string text(const pqxx::field& field) { return {field.c_str(), field.size()}; }
 
+// PostgreSQL writes 2026-11-24 03:33:00.1234+00 (the connection's time zone is UTC), without zeros at the end.
+std::string rfc3339(std::string_view timestamp) {
+    std::string time(timestamp.substr(0, timestamp.find('+')));
+    time[time.find(' ')] = 'T';
+    const auto point = time.find('.');
+    const std::size_t digits = point == std::string::npos ? 0 : time.size() - point - 1;
+    if (digits == 0) time += '.';
+    return time.append(6 - digits, '0') + 'Z';
+}
+
 Visitor visitor_at(const pqxx::row& row, pqxx::row::size_type first) {
-    return {row[first].as<std::int64_t>(), text(row[first + 1]), text(row[first + 2])};
+    return {row[first].as<std::int64_t>(), text(row[first + 1]), rfc3339(text(row[first + 2]))};
 }
 
 // PostgreSQL's notation of an array, each element quoted or NULL.
@@ -178,10 +191,11 @@ std::string connection_string(const PostgresSettings& settings) {
         "application_name=visitors connect_timeout=2 target_session_attrs=read-write client_encoding=UTF8 "
         "keepalives_idle=10 keepalives_interval=3 keepalives_count=3 tcp_user_timeout=8000";
     if (!settings.password_file.empty()) text += " password=" + quoted(read_secret(settings.password_file));
+    std::string options = "-c timezone=UTC -c datestyle=ISO";
     if (settings.statement_ms.count() > 0) {
-        text += " options=" + quoted("-c statement_timeout=" + std::to_string(settings.statement_ms.count()));
+        options += " -c statement_timeout=" + std::to_string(settings.statement_ms.count());
     }
-    return text;
+    return text + " options=" + quoted(options);
 }
 
 class PostgresDatabase final : public Database {
@@ -191,8 +205,8 @@ public:
         const auto watch = watchdog_.watch(connection_.sock(), call_ms_);
         check();
         for (const Statement& statement :
-             {add_visitors, remove_visitors, purge_keys_own, purge_keys_clients, page_of_all, page_of_matches,
-              page_of_frequent, one_visitor, rows_above, count_days, ping_server}) {
+             {add_visitors, remove_visitors, purge_keys_own, purge_keys_clients, pages_of_all, page_of_matches,
+              page_of_frequent, some_visitors, rows_above, count_days, ping_server}) {
             prepare(connection_, statement);
         }
     }
@@ -231,25 +245,38 @@ public:
         return static_cast<int>(std::max(own, clients));
     }
 
-    Page page(const PageQuestion& question) override {
-        const std::int64_t before = question.before.value_or(std::numeric_limits<std::int64_t>::max());
-        const int rows = question.limit + 1;  // one more tells whether there are more
-        if (question.text.empty()) return page_of(call(page_of_all, before, rows), question.limit);
-        // No name has a NUL, and PostgreSQL's text cannot.
-        if (question.text.find('\0') != std::string::npos) return {.visitors = {}, .more = false, .total = 0};
+    std::vector<Page> pages(const std::vector<PageQuestion>& questions) override {
+        ArrayText befores;
+        ArrayText limits;
+        for (const PageQuestion& question : questions) {
+            befores.add(std::to_string(before(question)));
+            limits.add(std::to_string(question.limit + 1));
+        }
+        const pqxx::result rows = call(pages_of_all, befores.take(), limits.take());
+        std::vector<Page> pages(questions.size());
+        for (const pqxx::row& row : rows) {
+            const auto number = row[4].as<std::size_t>() - 1;
+            append_row(pages[number], row, questions[number].limit);
+        }
+        return pages;
+    }
+
+    Page search(const PageQuestion& question) override {
         const std::string pattern = containing(question.text);
         try {
-            return page_of(call(page_of_matches, before, rows, pattern), question.limit);
+            return search_by(page_of_matches, question, pattern);
         } catch (const DatabaseError& error) {
             if (error.fault != DatabaseFault::busy) throw;
         }
-        return page_of(call(page_of_frequent, before, rows, pattern), question.limit);
+        return search_by(page_of_frequent, question, pattern);
     }
 
-    std::optional<Visitor> visitor(std::int64_t id) override {
-        const pqxx::result rows = call(one_visitor, id);
-        if (rows.empty()) return std::nullopt;
-        return visitor_at(rows[0], 0);
+    std::vector<Visitor> visitors(const std::vector<std::int64_t>& ids) override {
+        ArrayText array;
+        for (const std::int64_t id : ids) array.add(std::to_string(id));
+        std::vector<Visitor> found;
+        for (const pqxx::row& row : call(some_visitors, array.take())) found.push_back(visitor_at(row, 0));
+        return found;
     }
 
     Stats stats(int days) override {
@@ -295,18 +322,24 @@ private:
         if (rows[0][3].as<int>() != 1) refuse("the schema is not complete: run the migrations");
     }
 
-    static Page page_of(const pqxx::result& rows, int limit) {
+    Page search_by(const Statement& statement, const PageQuestion& question, const std::string& pattern) {
         Page page;
-        for (const pqxx::row& row : rows) {
-            if (!row[0].is_null()) page.total = row[0].as<std::int64_t>();
-            if (row[1].is_null()) break;  // the total alone
-            if (static_cast<int>(page.visitors.size()) == limit) {
-                page.more = true;
-                break;
-            }
-            page.visitors.push_back(visitor_at(row, 1));
+        for (const pqxx::row& row : call(statement, before(question), question.limit + 1, pattern)) {
+            append_row(page, row, question.limit);
         }
         return page;
+    }
+
+    static std::int64_t before(const PageQuestion& question) {
+        return question.before.value_or(std::numeric_limits<std::int64_t>::max());
+    }
+
+    // A row is: the total or null, then a visitor or nulls. One row more than the limit tells that there are more.
+    static void append_row(Page& page, const pqxx::row& row, int limit) {
+        if (!row[0].is_null()) page.total = row[0].as<std::int64_t>();
+        if (row[1].is_null()) return;
+        page.more = static_cast<int>(page.visitors.size()) == limit;
+        if (!page.more) page.visitors.push_back(visitor_at(row, 1));
     }
 
     Watchdog& watchdog_;

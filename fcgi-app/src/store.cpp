@@ -20,13 +20,6 @@ namespace {
 constexpr int rows_max_per_chunk = 200;
 constexpr int purged_keys_max_per_step = 1000;
 
-template <class... Callables>
-struct Overloaded : Callables... {
-    using Callables::operator()...;
-};
-template <class... Callables>
-Overloaded(Callables...) -> Overloaded<Callables...>;
-
 Problem no_such_visitor() { return {.status = 404, .detail = "There is no visitor with this number."}; }
 
 Document document(std::string body) {
@@ -36,18 +29,11 @@ Document document(std::string body) {
     return made;
 }
 
-Result<Document> answer_page(Database& database, const PageQuestion& question) {
-    const Page page = database.page(question);
+Document page_document(const PageQuestion& question, const Page& page) {
     const std::string next = page.more ? next_link(question, page.visitors.back().id) : std::string();
     Document made = document(to_json(page, next));
     made.next = next;
     return made;
-}
-
-Result<Document> answer_visitor(Database& database, const VisitorQuestion& question) {
-    const auto visitor = database.visitor(question.id);
-    if (!visitor) return no_such_visitor();
-    return document(to_json(*visitor));
 }
 
 Result<Document> answer_rows(Database& database, const RowsQuestion& question) {
@@ -60,19 +46,39 @@ Result<Document> answer_rows(Database& database, const RowsQuestion& question) {
     return made;
 }
 
-Result<Document> answer(Database& database, const Question& question) {
+using Answers = std::map<Question, Result<Document>>;
+
+// One query for all of them.
+void answer_pages(Database& database, const std::vector<PageQuestion>& questions, Answers& answers) {
+    const std::vector<Page> pages = database.pages(questions);
+    for (std::size_t i = 0; i < questions.size(); ++i)
+        answers.emplace(questions[i], page_document(questions[i], pages[i]));
+}
+
+void answer_visitors(Database& database, const std::vector<std::int64_t>& ids, Answers& answers) {
+    for (const Visitor& visitor : database.visitors(ids)) {
+        answers.emplace(VisitorQuestion{visitor.id}, document(to_json(visitor)));
+    }
+    for (const std::int64_t id : ids) answers.emplace(VisitorQuestion{id}, no_such_visitor());
+}
+
+Result<Document> answer_alone(Database& database, const Question& question) {
+    if (const auto* search = std::get_if<PageQuestion>(&question))
+        return page_document(*search, database.search(*search));
+    if (const auto* stats = std::get_if<StatsQuestion>(&question))
+        return document(to_json(database.stats(stats->days)));
+    return answer_rows(database, std::get<RowsQuestion>(question));
+}
+
+// A question that takes too long is no reason to fail those of another kind.
+template <class Action>
+bool in_time(Action action) {
     try {
-        return std::visit(Overloaded{[&](const PageQuestion& page) { return answer_page(database, page); },
-                                     [&](const VisitorQuestion& visitor) { return answer_visitor(database, visitor); },
-                                     [&](const StatsQuestion& stats) -> Result<Document> {
-                                         return document(to_json(database.stats(stats.days)));
-                                     },
-                                     [&](const RowsQuestion& rows) { return answer_rows(database, rows); }},
-                          question);
+        action();
+        return true;
     } catch (const DatabaseError& error) {
-        // One question that takes too long is no reason to fail those beside it.
         if (error.fault != DatabaseFault::busy) throw;
-        return database_away("The database did not answer in time.");
+        return false;
     }
 }
 
@@ -173,12 +179,33 @@ void Store::Write::fail(const Problem& problem) {
 
 void Store::answer_reads(Database& database, std::vector<Read>& reads) {
     std::map<Question, std::vector<Read*>> groups;
-    for (Read& read : reads) groups[read.question].push_back(&read);
+    std::vector<PageQuestion> pages;
+    std::vector<std::int64_t> ids;
+    for (Read& read : reads) {
+        std::vector<Read*>& group = groups[read.question];
+        group.push_back(&read);
+        if (group.size() > 1) continue;
+        const auto* page = std::get_if<PageQuestion>(&read.question);
+        if (page != nullptr && page->text.empty()) pages.push_back(*page);
+        if (const auto* visitor = std::get_if<VisitorQuestion>(&read.question)) ids.push_back(visitor->id);
+    }
+    Answers answers;
+    const Result<Document> too_slow = database_away("The database did not answer in time.");
+    if (!pages.empty() && !in_time([&] { answer_pages(database, pages, answers); })) {
+        for (const PageQuestion& page : pages) answers.emplace(page, too_slow);
+    }
+    if (!ids.empty() && !in_time([&] { answer_visitors(database, ids, answers); })) {
+        for (const std::int64_t id : ids) answers.emplace(VisitorQuestion{id}, too_slow);
+    }
     for (const auto& [question, readers] : groups) {
-        // The questions before this one may have taken long.
-        const bool too_late = readers.front()->arrived < Clock::now() - 2 * limits_.queue_wait_ms;
-        const Result<Document> result = too_late ? overloaded() : app::answer(database, question);
-        for (Read* reader : readers) reader->answer(result);
+        auto known = answers.find(question);
+        if (known == answers.end()) {
+            // The questions before this one may have taken long.
+            const bool too_late = readers.front()->arrived < Clock::now() - 2 * limits_.queue_wait_ms;
+            known = answers.emplace(question, too_late ? Result<Document>(overloaded()) : too_slow).first;
+            if (!too_late) in_time([&] { known->second = answer_alone(database, question); });
+        }
+        for (Read* reader : readers) reader->answer(known->second);
     }
 }
 

@@ -2,7 +2,6 @@
 integration/stack.py, so that the tests of the API run against it as they are. Knows compose.yaml's services by name."""
 import json
 import os
-import re
 import shutil
 import subprocess
 import tempfile
@@ -41,6 +40,8 @@ class Containers(stacks.Stack):
     def __init__(self, name='visitors-test', files=(), rate_limit='off', token=stacks.TOKEN, start=True, **settings):
         self.name, self.token = name, token
         self.port = stacks.free_port()
+        # Where things lie, which no answer may show.
+        self.state_dir = '/srv/visitors'
         self.directory = tempfile.mkdtemp(prefix='v-containers-', dir='/tmp')
         self.token_file = os.path.join(self.directory, 'token')
         with open(self.token_file, 'w') as file:
@@ -147,6 +148,3 @@ def end_shared():
     if _shared is not None:
         _shared.stop()
 
-
-def is_address(text):
-    return re.fullmatch(r'\d+\.\d+\.\d+\.\d+', text or '')

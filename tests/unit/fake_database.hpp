@@ -74,6 +74,21 @@ private:
 };
 
 class FakeDatabase final : public Database {
+    static constexpr const char* created_at = "2026-11-24T03:33:00.123456Z";
+
+    Page page(const PageQuestion& question) const {
+        Page page;
+        page.total = static_cast<std::int64_t>(server_.visitors_.size());
+        for (auto visitor = server_.visitors_.rbegin(); visitor != server_.visitors_.rend(); ++visitor) {
+            if (question.before && visitor->first >= *question.before) continue;
+            if (static_cast<int>(page.visitors.size()) == question.limit) {
+                page.more = true;
+                break;
+            }
+            page.visitors.push_back({visitor->first, visitor->second, created_at});
+        }
+        return page;
+    }
     template <class Action>
     auto call(std::string name, Action action) {
         std::unique_lock lock(server_.mutex_);
@@ -114,7 +129,7 @@ public:
                 const std::int64_t id = ++server_.last_id_;
                 const std::string name = addition.name.value_or("Visitor_" + std::to_string(id));
                 server_.visitors_[id] = name;
-                answers.push_back({{id, name, "2026-11-24T03:33:00.123456Z"}, addition.name, true});
+                answers.push_back({{id, name, created_at}, addition.name, true});
                 server_.keys_[addition.key] = answers.back();
             }
             return answers;
@@ -130,26 +145,24 @@ public:
         });
     }
     int purge_keys(int) override { return 0; }
-    Page page(const PageQuestion& question) override {
-        return call("page " + std::to_string(question.limit) + question.text, [&] {
-            Page page;
-            page.total = static_cast<std::int64_t>(server_.visitors_.size());
-            for (auto visitor = server_.visitors_.rbegin(); visitor != server_.visitors_.rend(); ++visitor) {
-                if (question.before && visitor->first >= *question.before) continue;
-                if (static_cast<int>(page.visitors.size()) == question.limit) {
-                    page.more = true;
-                    break;
-                }
-                page.visitors.push_back({visitor->first, visitor->second, "2026-11-24T03:33:00.123456Z"});
-            }
-            return page;
+    std::vector<Page> pages(const std::vector<PageQuestion>& questions) override {
+        return call("pages " + std::to_string(questions.size()), [&] {
+            std::vector<Page> pages;
+            for (const PageQuestion& question : questions) pages.push_back(page(question));
+            return pages;
         });
     }
-    std::optional<Visitor> visitor(std::int64_t id) override {
-        return call("visitor " + std::to_string(id), [&]() -> std::optional<Visitor> {
-            const auto found = server_.visitors_.find(id);
-            if (found == server_.visitors_.end()) return std::nullopt;
-            return Visitor{id, found->second, "2026-11-24T03:33:00.123456Z"};
+    Page search(const PageQuestion& question) override {
+        return call("search " + question.text, [&] { return page(question); });
+    }
+    std::vector<Visitor> visitors(const std::vector<std::int64_t>& ids) override {
+        return call("visitors " + std::to_string(ids.size()), [&] {
+            std::vector<Visitor> found;
+            for (const std::int64_t id : ids) {
+                const auto visitor = server_.visitors_.find(id);
+                if (visitor != server_.visitors_.end()) found.push_back({id, visitor->second, created_at});
+            }
+            return found;
         });
     }
     Stats stats(int days) override {
@@ -162,7 +175,7 @@ public:
             std::vector<Visitor> rows;
             for (auto row = server_.visitors_.upper_bound(after); row != server_.visitors_.end(); ++row) {
                 if (static_cast<int>(rows.size()) == rows_max) break;
-                rows.push_back({row->first, row->second, "2026-11-24T03:33:00.123456Z"});
+                rows.push_back({row->first, row->second, created_at});
             }
             return rows;
         });
