@@ -6,7 +6,7 @@
 CXXFLAGS ?= -O2 -g
 # address,undefined or thread: a build of its own under build/, so that no variant ever rebuilds another.
 SANITIZE ?=
-# Anything: a warning is an error (CI and the container image set it; another compiler's new warnings stop nobody else).
+# Anything: a warning is an error (for whoever changes the code; another compiler's new warnings must stop no rebuild).
 WERROR ?=
 # How long `make fuzz` lets each target run.
 FUZZ_SECONDS ?= 60
@@ -54,7 +54,7 @@ compile = mkdir -p build && flock build/.lock $(MAKE) --no-print-directory $(if 
 .PHONY: help
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run start stop status build test
 run: ## Start as below, show the logs, stop on Ctrl-C (first time a few minutes, then under 10 s)

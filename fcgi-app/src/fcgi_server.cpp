@@ -192,10 +192,10 @@ FcgiServer::~FcgiServer() {
 
 void FcgiServer::drain() {
     if (workers_.empty()) return;
+    draining_ = true;
     // First nobody new, then whoever waits to be accepted, who may have sent a request already.
     unlink_socket(address_);
     accept_all();
-    draining_ = true;
     {
         const std::lock_guard lock(mutex_);
         listening_ = false;

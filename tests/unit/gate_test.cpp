@@ -103,7 +103,7 @@ std::string of_size(std::size_t bytes) {
     const std::size_t frame = begin().size() + (records + 2) * 8;
     const std::string value(bytes - frame - 9, 'x');  // 9: the lengths and the name
     const auto octet = [&](int shift) { return static_cast<char>(value.size() >> shift & 0xff); };
-    const std::string length{static_cast<char>(0x80 | octet(24)), octet(16), octet(8), octet(0)};
+    const std::string length{'\x80', octet(16), octet(8), octet(0)};  // below 16 MiB
     const std::string params = std::string{4} + length + "NAME" + value;
     std::string all = begin();
     for (std::size_t i = 0; i < records; ++i)
