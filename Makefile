@@ -34,6 +34,10 @@ warnings  := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wno-missing-field-i
 hardening := -fstack-protector-strong -fPIE $(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 sanitizer := $(if $(SANITIZE),-fno-omit-frame-pointer -fno-sanitize-recover=all \
 	-fsanitize=$(if $(filter fuzzer,$(SANITIZE)),fuzzer-no-link$(comma)address$(comma)undefined,$(SANITIZE)))
+tsan_options := suppressions=$(CURDIR)/tests/tsan.supp
+ifeq ($(SANITIZE),thread)
+export TSAN_OPTIONS := $(tsan_options)
+endif
 cxxflags   = -std=c++20 $(CPPFLAGS) $(warnings) $(hardening) $(sanitizer) $(CXXFLAGS) -MMD -MP
 ldflags    = -pie -Wl,-z,relro,-z,now $(sanitizer) $(LDFLAGS)
 libraries := -lfcgi -lpqxx -lpq -lpthread
@@ -103,7 +107,7 @@ sanitize: ## The unit tests under address, undefined and thread sanitizer (a few
 	@local/packages build unit
 	@$(compile) SANITIZE=address,undefined build/address-undefined/unit_tests
 	@$(compile) SANITIZE=thread build/thread/unit_tests
-	@tests/run unit:address-undefined unit:thread
+	@TSAN_OPTIONS=$(tsan_options) tests/run unit:address-undefined unit:thread
 
 lint: ## Format, clang-tidy, shellcheck, nginx -t, include direction, sizes (under 2 minutes)
 	@local/packages run build lint
