@@ -3,7 +3,6 @@
 // a job is. push() may be called from any thread; the given function runs on the batcher's own.
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -24,8 +23,16 @@ public:
     // returned. Must not throw.
     using Flush = std::function<std::chrono::milliseconds(std::vector<Job>& batch)>;
 
-    Batcher(std::size_t queue_max, std::size_t batch_max, Flush flush)
-        : queue_max_(queue_max), batch_max_(batch_max), flush_(std::move(flush)), thread_([this] { run(); }) {}
+    // Jobs for which this is false come along with a batch to be refused, and take nobody's place in it: with them
+    // counted, an overloaded service would do half-empty batches.
+    using Counts = std::function<bool(const Job&)>;
+
+    Batcher(std::size_t queue_max, std::size_t batch_max, Flush flush, Counts counts = {})
+        : queue_max_(queue_max),
+          batch_max_(batch_max),
+          flush_(std::move(flush)),
+          counts_(std::move(counts)),
+          thread_([this] { run(); }) {}
     Batcher(const Batcher&) = delete;
     Batcher& operator=(const Batcher&) = delete;
     ~Batcher() { close(); }
@@ -60,8 +67,10 @@ private:
                 std::unique_lock lock(mutex_);
                 wake_.wait_for(lock, pause, [this] { return closed_ || !queue_.empty(); });
                 if (closed_ && queue_.empty()) return;
-                const auto count = static_cast<std::ptrdiff_t>(std::min(queue_.size(), batch_max_));
-                const auto end = queue_.begin() + count;
+                auto end = queue_.begin();
+                for (std::size_t counted = 0; end != queue_.end() && counted < batch_max_; ++end) {
+                    if (!counts_ || counts_(*end)) ++counted;
+                }
                 batch.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
                 queue_.erase(queue_.begin(), end);
             }
@@ -73,6 +82,7 @@ private:
     const std::size_t queue_max_;
     const std::size_t batch_max_;
     const Flush flush_;
+    const Counts counts_;
     std::mutex mutex_;
     std::condition_variable wake_;
     std::deque<Job> queue_;

@@ -55,7 +55,9 @@ public:
           work_(std::move(work)),
           after_loss_(std::move(after_loss)),
           chore_(std::move(chore)),
-          batcher_(limits.queue_max, limits.batch_max, [this](std::vector<Job>& jobs) { return turn(jobs); }) {}
+          batcher_(
+              limits.queue_max, limits.batch_max, [this](std::vector<Job>& jobs) { return turn(jobs); },
+              [this](const Job& job) { return in_time(job); }) {}
 
     void push(Job job) {
         if (!available_.load(std::memory_order_relaxed)) return job.fail(database_away());
@@ -124,12 +126,13 @@ private:
         }
     }
 
+    bool in_time(const Job& job) const { return job.arrived > Clock::now() - limits_.queue_wait_ms; }
+
     // Nobody waits for these, or nobody should any more.
     void drop_unwanted(std::vector<Job>& jobs) {
-        const auto oldest = Clock::now() - limits_.queue_wait_ms;
         std::erase_if(jobs, [&](Job& job) {
             if (!job.exchange->client_waits()) return true;
-            if (job.arrived > oldest) return false;
+            if (in_time(job)) return false;
             job.fail(overloaded());
             return true;
         });

@@ -1,15 +1,26 @@
 """The base of the tests of this folder: sends clients through a fault and says what must hold before, in it and after it.
 The faults themselves are made by the tests; what is common of making them is here."""
+import atexit
 import json
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 import unittest
 
 import stack as stacks
 from clients import HEALTH_S, SLOW, WHOLE_S, Clients
 from stack import wait_until
+
+if SLOW > 1:
+    # A copy that the app's user can read; the checkout may be its owner's alone.
+    _suppressions = tempfile.mkdtemp(prefix='v-', dir='/tmp')
+    atexit.register(shutil.rmtree, _suppressions, True)
+    shutil.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'leaks.supp'), _suppressions)
+    os.chmod(_suppressions, 0o755)
+    os.environ.setdefault('LSAN_OPTIONS', f'suppressions={_suppressions}/leaks.supp:print_suppressions=0')
 
 DATABASE_EVENTS = ('database_lost', 'database_away', 'database_connected')
 # How a fault may show at the latest: a call is cut after 2.5 s, and what waits behind it is refused after 1.5 s more.

@@ -10,11 +10,11 @@ from clients import NOTHING_DONE, SLOW
 from stack import Stack, wait_until
 
 ANSWER_S = 3 * SLOW
-STATEMENT_S = 0.04     # what a batch takes in the database
-BATCH_MAX_ROWS = 2
-CLIENTS_AT_PEAK = 8    # enough to fill batches, few enough to wait for none
+STATEMENT_S = 0.32     # what a batch takes in the database
+BATCH_MAX_ROWS = 16
+CLIENTS_AT_PEAK = 32   # enough to fill batches, few enough to wait for none
 PEAK_S = 3
-RUN_S = 5
+RUN_S = 6
 # Of what a run measures, its begin is left out: queues that are still empty are no overload.
 SETTLED_S = 1
 USEFUL_LEAST = 0.7     # of the peak
