@@ -78,9 +78,14 @@ private:
     std::chrono::milliseconds turn(std::vector<Job>& jobs) {
         drop_unwanted(jobs);
         if (!database_) {
-            // They came before it was known, and making a connection may take seconds.
-            fail_all(jobs, database_away());
-            if (!connect()) return grown_pause();
+            // They came before the loss was known, and making a connection may take seconds; of a new process's first
+            // connection nothing is known yet.
+            if (!available_) fail_all(jobs, database_away());
+            if (!connect()) {
+                available_ = false;
+                fail_all(jobs, database_away());
+                return grown_pause();
+            }
         }
         try {
             if (!jobs.empty()) work_(*database_, jobs);
@@ -111,7 +116,8 @@ private:
             std::erase_if(jobs, [](const Job& job) { return job.exchange == nullptr; });
             in_doubt = in_doubt || lost;
             if (!lost) {
-                return fail_all(jobs, in_doubt ? after_loss_() : database_away("The database could not do this in time."));
+                return fail_all(jobs,
+                                in_doubt ? after_loss_() : database_away("The database could not do this in time."));
             }
             while (!database_) {
                 fail_older(jobs, limits_.retry_ms);
@@ -191,7 +197,7 @@ private:
     const Work work_;
     const std::function<Problem()> after_loss_;
     const Chore chore_;
-    std::atomic<bool> available_ = false;
+    std::atomic<bool> available_ = true;  // as far as is known
     std::unique_ptr<Database> database_;  // this and the rest: only by the batcher's thread
     std::string away_reason_;
     Clock::time_point chore_at_{};

@@ -307,7 +307,7 @@ private:
             throw DatabaseError(fault_of(error.sqlstate()), error.sqlstate() + ' ' + first_line(error.what()));
         } catch (const std::exception& error) {
             // broken_connection, in_doubt_error; whatever else it may be, this connection is not used again.
-            throw DatabaseError(DatabaseFault::lost, first_line(error.what()));
+            throw DatabaseError(DatabaseFault::lost, "the connection was lost: " + first_line(error.what()));
         }
     }
 

@@ -197,7 +197,9 @@ void Store::answer_reads(Database& database, std::vector<Read>& reads) {
     if (!ids.empty() && !in_time([&] { answer_visitors(database, ids, answers); })) {
         for (const std::int64_t id : ids) answers.emplace(VisitorQuestion{id}, too_slow);
     }
-    for (const auto& [question, readers] : groups) {
+    for (const auto& group : groups) {
+        const Question& question = group.first;
+        const std::vector<Read*>& readers = group.second;
         auto known = answers.find(question);
         if (known == answers.end()) {
             // The questions before this one may have taken long.

@@ -16,11 +16,11 @@ from stack import wait_until
 
 if SLOW > 1:
     # A copy that the app's user can read; the checkout may be its owner's alone.
-    _suppressions = tempfile.mkdtemp(prefix='v-', dir='/tmp')
-    atexit.register(shutil.rmtree, _suppressions, True)
-    shutil.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'leaks.supp'), _suppressions)
-    os.chmod(_suppressions, 0o755)
-    os.environ.setdefault('LSAN_OPTIONS', f'suppressions={_suppressions}/leaks.supp:print_suppressions=0')
+    _folder = tempfile.mkdtemp(prefix='v-', dir='/tmp')
+    atexit.register(shutil.rmtree, _folder, True)
+    os.chmod(_folder, 0o755)
+    _leaks = shutil.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'leaks.supp'), _folder)
+    os.environ['LSAN_OPTIONS'] = f'suppressions={_leaks}:print_suppressions=0'
 
 DATABASE_EVENTS = ('database_lost', 'database_away', 'database_connected')
 # How a fault may show at the latest: a call is cut after 2.5 s, and what waits behind it is refused after 1.5 s more.
