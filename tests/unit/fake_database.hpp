@@ -44,6 +44,10 @@ public:
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [this] { return waiting_ > 0; });
     }
+    bool holds_a_call() {
+        const std::lock_guard lock(mutex_);
+        return waiting_ > 0;
+    }
     void release() {
         const std::lock_guard lock(mutex_);
         held_ = false;
