@@ -77,9 +77,9 @@ class FaultTest(unittest.TestCase):
         log_size = self.log_size()
         with self.clients(**options) as clients:
             start = time.monotonic()
-            begin()
-            begun = time.monotonic()
             try:
+                begin()
+                begun = time.monotonic()
                 if health_away:
                     self.assert_health_turns(clients, begun)
                 for kind in suffers:

@@ -114,6 +114,7 @@ class RefusingTest(FaultTest):
             # Without this the app would be the quicker one where a slot becomes free.
             self.stack.sql('ALTER ROLE visitors_app CONNECTION LIMIT 0')
             self.end_backends()
+            wait_until(lambda: not self.app_backends(), 5, "the app's sessions have ended")
             while len(sessions) < 11:  # all but those for the superuser
                 sessions.append(self.stack.sql_session())
                 sessions[-1].execute('SELECT 1;')
@@ -126,7 +127,9 @@ class RefusingTest(FaultTest):
         sessions = []
         self.stack.sql('ALTER SYSTEM SET max_connections = 14')
         self.addCleanup(self.kill, 'postgres', signal.SIGINT)
-        self.addCleanup(self.stack.sql, 'ALTER SYSTEM RESET max_connections')
+        self.addCleanup(self.configure, 'ALTER SYSTEM RESET max_connections')
+        self.addCleanup(self.stack.sql, 'ALTER ROLE visitors_app CONNECTION LIMIT -1')
+        self.addCleanup(end)
         self.kill('postgres', signal.SIGINT)
         wait_until(self.stack.healthy, 10, 'all is well with fewer connections')
         self.go_through(begin, end, suffers=API, health_away=True, holds_s=2)
