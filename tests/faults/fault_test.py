@@ -74,8 +74,8 @@ class FaultTest(unittest.TestCase):
         """A fault from its begin to its end under clients. `suffers` are the kinds of requests that must get a 503 in
         it; with `health_away` /health must say so within 2 s. Afterwards all is well by itself, in time, and every
         promise was kept. Returns the clients."""
-        log_size = self.log_size()
         with self.clients(**options) as clients:
+            log_size = self.log_size()
             start = time.monotonic()
             try:
                 begin()
