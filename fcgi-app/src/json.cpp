@@ -23,7 +23,7 @@ Problem refusal(int status, std::string detail, std::string_view type = "about:b
     return {.status = status, .type = type, .detail = std::move(detail)};
 }
 
-// The code unit that `text` begins with as \uXXXX; 0 if it does not.
+// The code unit that `text` begins with as an escape, \u and four digits; 0 if it does not.
 unsigned escaped_unit(std::string_view text) {
     constexpr std::size_t size = 6;
     if (!text.starts_with("\\u") || text.size() < size) return 0;
