@@ -80,17 +80,22 @@ status: ## One line per part; succeeds only if all are up and /health is 200 (at
 build: $(build)/fcgi-app ## Compile the app to build/release/fcgi-app (about a minute, then seconds)
 	@:
 
-test: ## Every test: unit, integration, browser, faults (installs what is missing; about 15 minutes)
-	@local/packages run build unit integration browser
+test: ## Every test: unit, README, integration, browser, faults (installs what is missing; about 15 minutes)
+	@local/packages run build unit readme integration browser
 	@$(compile) build $(build)/unit_tests
 	@tests/run
 
 ##@ Checks
-.PHONY: unit integration browser faults soak sanitize lint format bench fuzz
+.PHONY: unit readme integration browser faults soak sanitize lint format bench fuzz
 unit: ## The unit tests alone, without server or database (seconds)
 	@local/packages build unit
 	@$(compile) $(build)/unit_tests
 	@tests/run unit
+
+readme: ## Whether the README and its companions are right: runs their commands, looks for what they name (seconds)
+	@local/packages run build unit readme integration
+	@$(compile) build $(build)/unit_tests
+	@tests/run readme
 
 integration: ## The integration tests alone; likewise make browser and make faults (minutes each)
 integration browser faults:

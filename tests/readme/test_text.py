@@ -1,0 +1,73 @@
+"""What the README and its companions say about this checkout is so, and what is not so is found: checks.py knows how."""
+import unittest
+
+import checks
+import document
+
+# the check, a file, what stands there, what somebody makes of it, what the check must say
+BREAKAGES = [
+    (checks.check_languages, 'README.md', '\n## Problemas\n', '\n### Problemas\n', 'have different levels'),
+    (checks.check_languages, 'README.md', '--- |\n| pessoas | assinar', '--- |\n| x | x | `make lint` |\n| pessoas | assinar', 'have different rows or columns'),
+    (checks.check_languages, 'README.md', '| `HTTP_PORT` | 8080 | a porta', '| `HTTP_PORT` | 8081 | a porta', 'have different figures'),
+    (checks.check_languages, 'README.md', '`make bench QUICK=1` em', 'Em', '`make bench QUICK=1` stands in the English half only'),
+    (checks.check_languages, 'README.md', '"Ada"', '"Eva"', 'the blocks of lines'),
+    (checks.check_targets, 'README.md', '`make backup`', '`make backups`', 'README.md names make backups, which the Makefile has not'),
+    (checks.check_targets, 'CONTRIBUTING.md', '`make lint`', '`make tidy`', 'CONTRIBUTING.md names make tidy, which the Makefile has not'),
+    (checks.check_targets, 'README.md', '`make fuzz`', 'fuzzing', 'make help lists fuzz, which the English half of the README does not name'),
+    (checks.check_targets, 'Makefile', '\nlint:', '\nlints:', f'{checks.WORKFLOW} names make lint, which the Makefile has not'),
+    (checks.check_settings, 'README.md', '| `HTTP_PORT` | 8080 |', '| `HTTP_PORT` | 8081 |', 'HTTP_PORT is 8080 in .env.example, but 8081 in the table'),
+    (checks.check_settings, '.env.example', '\nRATE_LIMIT=on', '\nRATE_LIMIT=off', 'RATE_LIMIT is off in .env.example, but on in the programs'),
+    (checks.check_settings, '.env.example', '# APP_DRAIN_MS=', '# APP_NEW=1\n# APP_DRAIN_MS=', 'APP_NEW is in .env.example, but not in the table'),
+    (checks.check_files, 'README.md', '`tests/faults/test_database.py`', '`tests/faults/test_databases.py`', 'names the file tests/faults/test_databases.py'),
+    (checks.check_files, 'SECURITY.md', '`gate.cpp`', '`gates.cpp`', 'names the file gates.cpp'),
+    (checks.check_files, 'README.md', '· `router` ·', '· `routes` ·', 'names the source routes'),
+    (checks.check_links, 'README.md', '](tests/bench/README.md)', '](tests/bench/READ.md)', 'leads to tests/bench/READ.md, which is not there'),
+    (checks.check_links, 'README.md', '\n# Livro de visitas', '\n# O livro de visitas', 'leads to #livro-de-visitas, but README.md has no such heading'),
+    (checks.check_features, 'README.md', '| `make lint` |', '| a look |', 'is not proved by files or targets, but by "a look"'),
+    (checks.check_names, 'CONTRIBUTING.md', '`make_routes`', '`make_rows`', 'names make_rows, which no program knows'),
+]
+
+
+class TextTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.project = checks.Project()
+
+    def assert_nothing_wrong(self, check):
+        problems = list(check(self.project))
+        if problems:
+            self.fail('\n'.join(problems))
+
+    def test_the_languages_say_the_same(self):
+        self.assert_nothing_wrong(checks.check_languages)
+
+    def test_targets(self):
+        self.assert_nothing_wrong(checks.check_targets)
+
+    def test_settings(self):
+        self.assert_nothing_wrong(checks.check_settings)
+
+    def test_files(self):
+        self.assert_nothing_wrong(checks.check_files)
+
+    def test_links(self):
+        self.assert_nothing_wrong(checks.check_links)
+
+    def test_features(self):
+        self.assert_nothing_wrong(checks.check_features)
+
+    def test_names(self):
+        self.assert_nothing_wrong(checks.check_names)
+
+    def test_what_is_wrong_is_found(self):
+        for check, name, old, new, message in BREAKAGES:
+            with self.subTest(f'{name}: {new}'):
+                text = self.project.read(name)
+                self.assertIn(old, text)
+                broken = checks.Project(changed={name: text.replace(old, new, 1)})
+                problems = list(check(broken))
+                self.assertTrue(any(message in problem for problem in problems), problems)
+
+    def test_anchors_are_as_github_makes_them(self):
+        text = '# A b-c: d_e (f)!\n## Até já\n## Até já\n## `x` & [y](z)\n'
+        self.assertEqual(document.Document(text).anchors(), {'a-b-c-d_e-f', 'até-já', 'até-já-1', 'x--y'})
