@@ -7,6 +7,8 @@
 #include "socket.hpp"
 
 #include <fcgiapp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -147,6 +149,7 @@ private:
         FCGX_Request& fcgi = connection_->fcgi;
         const bool keep = peer_keeps_ && !server_.draining_;
         fcgi.keepConnection = 1;  // closing is the Connection's, see there
+        if (!keep) let_peer_see_the_end();
         FCGX_Finish_r(&fcgi);
         if (fcgi.ipcFd < 0) {
             server_.log_.warning("answer_lost", {{"request_id", request.request_id}});
@@ -154,6 +157,15 @@ private:
             return server_.park(std::move(connection_));
         }
         connection_.reset();
+    }
+
+    // nginx may take a connection for its next request between reading the answer and seeing it closed, and then could not say
+    // whether that request was done. So a unix socket takes nothing more from here on (nginx sees that it sent nothing), and on
+    // TCP the answer's last bytes and the end travel together.
+    void let_peer_see_the_end() {
+        const int yes = 1;
+        ::shutdown(connection_->fd, SHUT_RD);
+        ::setsockopt(connection_->fd, IPPROTO_TCP, TCP_CORK, &yes, sizeof yes);
     }
 
     FcgiServer& server_;
