@@ -13,7 +13,7 @@ namespace app {
 struct Config {
     std::string listen = "127.0.0.1:9000";         // FastCGI for /api
     std::string health_listen = "127.0.0.1:9001";  // FastCGI for /health
-    int threads = 4;
+    int threads = 2;
     std::size_t connections_max = 1024;  // FastCGI connections
     std::size_t queue_max = 1024;        // questions waiting, in each queue
     std::size_t batch_max_rows = 256;

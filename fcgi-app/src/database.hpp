@@ -29,16 +29,18 @@ public:
     DatabaseFault fault;
 };
 
-// An addition as it is stored: the key makes sending it twice harmless.
-struct Addition {
-    std::string key;                  // 1 to 64 bytes, no two alike in one call
-    std::optional<std::string> name;  // none: Visitor_{id}
+using Name = std::optional<std::string>;  // none: the visitor is called Visitor_{id}
+
+// An addition with its client's key, which makes sending it twice harmless.
+struct KeyedAddition {
+    std::string key;  // 1 to 64 bytes, no two alike in one call
+    Name name;
 };
 
 struct Added {
     Visitor visitor;
-    std::optional<std::string> requested_name;  // what the first request with this key asked for
-    bool fresh = false;                         // false: an earlier request with this key had added it
+    Name requested_name;  // what the first request with this key asked for
+    bool fresh = false;   // false: an earlier request with this key had added it
 };
 
 // Every call may throw DatabaseError. A call that writes has committed durably when it returns.
@@ -49,11 +51,14 @@ public:
     Database& operator=(const Database&) = delete;
     virtual ~Database() = default;
 
-    // One statement, one commit; the answers are in the order of `additions`.
-    virtual std::vector<Added> add(const std::vector<Addition>& additions) = 0;
+    // One statement, one commit; the answers are in the order of the names. `batch_key` (1 to 64 bytes) makes it harmless to
+    // send the same batch twice.
+    virtual std::vector<Visitor> add(const std::string& batch_key, const std::vector<Name>& names) = 0;
+    virtual std::vector<Added> add_keyed(const std::vector<KeyedAddition>& additions) = 0;
     // The ids that were there and are gone now.
     virtual std::vector<std::int64_t> remove(const std::vector<std::int64_t>& ids) = 0;
-    // Forgets at most `rows_max` keys that are older than they have to be; returns how many.
+    // Forgets the keys of clients and of batches that are older than they have to be, at most `rows_max` of each; returns how
+    // many of the more numerous ones.
     virtual int purge_keys(int rows_max) = 0;
 
     // Pages of all visitors (no text in the questions), from one snapshot, in the order of the questions.

@@ -22,7 +22,7 @@
 namespace app {
 
 struct FcgiServerLimits {
-    int threads = 4;
+    int threads = 2;
     std::size_t connections_max = 1024;               // then new ones wait in the listen queue
     std::chrono::milliseconds request_read_ms{1000};  // from a connection's or a request's first sign to its last byte
     std::chrono::milliseconds drain_ms{500};          // how long parked connections are still served at the end

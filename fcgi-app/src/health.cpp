@@ -19,9 +19,9 @@ void respond(Exchange& exchange, int status, std::string body) {
 }  // namespace
 
 // Nothing to retry: the next check asks anew.
-Health::Health(const Connect& connect, Log& log)
+Health::Health(const Connect& connect, DatabaseState& state)
     : lane_(
-          "health", {.queue_wait_ms = interval, .retry_ms = std::chrono::milliseconds{0}}, connect, log,
+          {.queue_wait_ms = interval, .retry_ms = std::chrono::milliseconds{0}}, connect, state,
           [this](Database& database, std::vector<Check>& checks) { check(database, checks); },
           [] { return database_away(); }) {}
 

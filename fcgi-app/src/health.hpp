@@ -5,14 +5,13 @@
 
 #include "http.hpp"
 #include "lane.hpp"
-#include "log.hpp"
 
 namespace app {
 
 class Health {
 public:
     // `connect` makes a connection whose calls end after a second at most.
-    Health(const Connect& connect, Log& log);
+    Health(const Connect& connect, DatabaseState& state);
 
     // Any thread; never waits.
     void answer(const ExchangePtr& exchange);

@@ -1,12 +1,12 @@
-// A queue in front of one database connection: its thread makes the connection, makes it anew when it is lost,
-// and hands it whatever waits as one batch. While there is none, jobs are refused at once instead of
-// waiting for it. Knows neither SQL nor what a job asks.
+// A queue in front of one database connection, and the thread that empties it: whatever waits when the thread is free is one
+// batch. The thread makes the connection, and makes it anew when it is lost; while there is none, jobs are refused at once
+// instead of waiting for it. Knows neither SQL nor what a job asks. push() and close() from any thread; the functions that it is
+// given run on the lane's own.
 //
 // A Job has: `ExchangePtr exchange` (reset once answered), `Clock::time_point arrived`, and
 // `void fail(const Problem&)`, which answers it.
 #pragma once
 
-#include "batcher.hpp"
 #include "database.hpp"
 #include "http.hpp"
 #include "log.hpp"
@@ -14,11 +14,16 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
+#include <deque>
 #include <functional>
+#include <iterator>
 #include <memory>
+#include <mutex>
 #include <random>
+#include <set>
 #include <string>
-#include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -29,6 +34,23 @@ using Clock = std::chrono::steady_clock;
 Problem database_away(std::string detail = "The database cannot be reached just now.");
 Problem overloaded();
 Problem outcome_unknown();
+
+// What all lanes together know of the database, so that an outage is a line for each of its reasons and one for its end,
+// however many connections it cost. Any thread.
+class DatabaseState {
+public:
+    explicit DatabaseState(Log& log) : log_(log) {}
+
+    void lost(const void* lane, const std::string& reason);
+    void connected(const void* lane);
+
+private:
+    Log& log_;
+    std::mutex mutex_;
+    std::set<const void*> away_;     // the lanes without a connection
+    std::set<std::string> reasons_;  // of this outage, as far as they were logged
+    bool ever_connected_ = false;
+};
 
 struct LaneLimits {
     std::size_t queue_max = 1024;                   // jobs
@@ -46,27 +68,41 @@ public:
     using Chore = std::function<bool(Database&)>;
 
     // `after_loss` makes the problem of a job that was under way when the connection was lost for good.
-    Lane(std::string_view name, LaneLimits limits, Connect connect, Log& log, Work work,
-         std::function<Problem()> after_loss, Chore chore = {})
-        : name_(name),
-          limits_(limits),
+    Lane(LaneLimits limits, Connect connect, DatabaseState& state, Work work, std::function<Problem()> after_loss,
+         Chore chore = {})
+        : limits_(limits),
           connect_(std::move(connect)),
-          log_(log),
+          state_(state),
           work_(std::move(work)),
           after_loss_(std::move(after_loss)),
           chore_(std::move(chore)),
-          batcher_(
-              limits.queue_max, limits.batch_max, [this](std::vector<Job>& jobs) { return turn(jobs); },
-              [this](const Job& job) { return in_time(job); }) {}
+          thread_([this] { run(); }) {}
+    Lane(const Lane&) = delete;
+    Lane& operator=(const Lane&) = delete;
+    ~Lane() { close(); }
 
     void push(Job job) {
         if (!available_.load(std::memory_order_relaxed)) return job.fail(database_away());
-        // NOLINTNEXTLINE(bugprone-use-after-move): a job that does not fit is left as it was.
-        if (!batcher_.push(std::move(job))) job.fail(overloaded());
+        {
+            const std::lock_guard lock(mutex_);
+            if (!closed_ && queue_.size() < limits_.queue_max) {
+                queue_.push_back(std::move(job));
+                wake_.notify_one();
+                return;
+            }
+        }
+        job.fail(overloaded());
     }
 
     // Takes no more jobs, and returns when those that wait have been answered.
-    void close() { batcher_.close(); }
+    void close() {
+        {
+            const std::lock_guard lock(mutex_);
+            closed_ = true;
+        }
+        wake_.notify_one();
+        if (thread_.joinable()) thread_.join();
+    }
 
 private:
     static constexpr std::chrono::milliseconds pause_first{100};
@@ -74,6 +110,42 @@ private:
     static constexpr std::chrono::milliseconds pause_retry{50};
     static constexpr std::chrono::milliseconds chore_soon{20};
     static constexpr std::chrono::milliseconds chore_later{5000};
+    static constexpr std::chrono::milliseconds idle_pause{60'000};
+    static constexpr std::chrono::microseconds gather_per_job{100};
+    static constexpr std::chrono::microseconds gather_max{500};
+
+    void run() {
+        std::vector<Job> jobs;
+        std::chrono::milliseconds pause{0};
+        while (take(jobs, pause)) {
+            const std::size_t taken = jobs.size();
+            pause = turn(jobs);
+            jobs.clear();
+            gather(taken);
+        }
+    }
+
+    // Waits for jobs, for `pause` at most. False: closed, and nothing is left.
+    bool take(std::vector<Job>& jobs, std::chrono::milliseconds pause) {
+        std::unique_lock lock(mutex_);
+        wake_.wait_for(lock, pause, [this] { return closed_ || !queue_.empty(); });
+        if (closed_ && queue_.empty()) return false;
+        // What is too old comes along to be refused, and takes nobody's place: else an overloaded service would do half-empty
+        // batches.
+        auto end = queue_.begin();
+        for (std::size_t counted = 0; end != queue_.end() && counted < limits_.batch_max; ++end)
+            counted += in_time(*end);
+        jobs.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
+        queue_.erase(queue_.begin(), end);
+        return true;
+    }
+
+    // Where many ask at once, a moment's rest makes the next batch larger and each job cheaper (tests/bench/README.md has the
+    // figures). A lone job never waits, and neither does the one behind it.
+    static void gather(std::size_t taken) {
+        if (taken > 1)
+            std::this_thread::sleep_for(std::min<std::chrono::microseconds>(gather_per_job * (taken - 1), gather_max));
+    }
 
     std::chrono::milliseconds turn(std::vector<Job>& jobs) {
         drop_unwanted(jobs);
@@ -93,7 +165,8 @@ private:
             recover(jobs, error);
         }
         if (database_ && chore_ && Clock::now() >= chore_at_) do_chore();
-        return database_ ? chore_later : std::chrono::milliseconds{0};
+        if (!database_) return std::chrono::milliseconds{0};
+        return chore_ ? std::chrono::ceil<std::chrono::milliseconds>(chore_at_ - Clock::now()) : idle_pause;
     }
 
     void do_chore() {
@@ -120,7 +193,7 @@ private:
                                 in_doubt ? after_loss_() : database_away("The database could not do this in time."));
             }
             while (!database_) {
-                fail_older(jobs, limits_.retry_ms);
+                fail_older(jobs, limits_.retry_ms, after_loss_);
                 if (jobs.empty()) return;
                 if (!connect()) std::this_thread::sleep_for(pause_retry);
             }
@@ -136,19 +209,16 @@ private:
 
     // Nobody waits for these, or nobody should any more.
     void drop_unwanted(std::vector<Job>& jobs) {
-        std::erase_if(jobs, [&](Job& job) {
-            if (!job.exchange->client_waits()) return true;
-            if (in_time(job)) return false;
-            job.fail(overloaded());
-            return true;
-        });
+        std::erase_if(jobs, [](const Job& job) { return !job.exchange->client_waits(); });
+        fail_older(jobs, limits_.queue_wait_ms, overloaded);
     }
 
-    void fail_older(std::vector<Job>& jobs, std::chrono::milliseconds age) {
+    static void fail_older(std::vector<Job>& jobs, std::chrono::milliseconds age,
+                           const std::function<Problem()>& make_problem) {
         const auto oldest = Clock::now() - age;
         std::erase_if(jobs, [&](Job& job) {
             if (job.arrived > oldest) return false;
-            job.fail(after_loss_());
+            job.fail(make_problem());
             return true;
         });
     }
@@ -162,48 +232,46 @@ private:
         try {
             database_ = connect_();
         } catch (const DatabaseError& error) {
-            // The same reason again is no news: one line a change of state.
-            if (std::exchange(away_reason_, error.what()) != error.what()) {
-                log_.error("database_away", {{"lane", name_}, {"reason", std::string_view(error.what())}});
-            }
+            state_.lost(this, error.what());
             return false;
         }
-        away_reason_.clear();
+        state_.connected(this);
         pause_ = pause_first;
         available_ = true;
-        log_.info("database_connected", {{"lane", name_}});
         return true;
     }
 
     void disconnect(const std::string& reason) {
         available_ = false;
         database_.reset();
-        away_reason_ = reason;
-        log_.error("database_lost", {{"lane", name_}, {"reason", std::string_view(reason)}});
+        state_.lost(this, reason);
     }
 
     // Growing and jittered, so that many processes do not come back in step.
     std::chrono::milliseconds grown_pause() {
-        const auto pause = pause_;
-        pause_ = std::min(pause_ * 2, pause_max);
+        const auto pause = std::exchange(pause_, std::min(pause_ * 2, pause_max));
         return std::chrono::milliseconds{
             std::uniform_int_distribution<long>(pause.count() / 2, pause.count())(random_)};
     }
 
-    const std::string_view name_;
     const LaneLimits limits_;
     const Connect connect_;
-    Log& log_;
+    DatabaseState& state_;
     const Work work_;
     const std::function<Problem()> after_loss_;
     const Chore chore_;
     std::atomic<bool> available_ = true;  // as far as is known
-    std::unique_ptr<Database> database_;  // this and the rest: only by the batcher's thread
-    std::string away_reason_;
+
+    std::mutex mutex_;  // guards the queue and closed_
+    std::condition_variable wake_;
+    std::deque<Job> queue_;
+    bool closed_ = false;
+
+    std::unique_ptr<Database> database_;  // this and the rest: only by the lane's thread
     Clock::time_point chore_at_{};
     std::chrono::milliseconds pause_ = pause_first;
     std::minstd_rand random_{std::random_device{}()};
-    Batcher<Job> batcher_;  // last: its thread uses all of the above
+    std::thread thread_;  // last: it uses all of the above
 };
 
 }  // namespace app

@@ -82,9 +82,10 @@ void serve(const app::Config& config, app::Log& log) {
                                         .batch_max_rows = config.batch_max_rows,
                                         .queue_wait_ms = config.queue_wait_ms,
                                         .retry_ms = config.database_call_ms - 100ms};
+    app::DatabaseState database_state(log);
     app::Store store(store_limits, connect(config.database_call_ms, 0ms),
-                     connect(config.database_call_ms, search_statement_ms), log);
-    app::Health health(connect(health_call_ms, health_call_ms), log);
+                     connect(config.database_call_ms, search_statement_ms), database_state, log);
+    app::Health health(connect(health_call_ms, health_call_ms), database_state);
 
     const app::Router router(app::make_routes(store, config.admin_token, log), log);
     const app::Router health_router(

@@ -19,9 +19,29 @@ struct Statement {
     const char* sql;
 };
 
+// The batch's row tells whoever sends it again what it added, also of visitors that are deleted by then (xmax tells whether
+// this statement made the row).
+constexpr Statement add_batch{"add_batch", R"(
+    WITH asked AS MATERIALIZED (
+        SELECT name, number, nextval('visitors_id_seq') AS id
+        FROM unnest($2::text[]) WITH ORDINALITY AS asked (name, number)
+    ), batch AS (
+        INSERT INTO batches AS b (key, ids, created_at)
+        SELECT $1::text, array_agg(id ORDER BY number), clock_timestamp() FROM asked
+        ON CONFLICT ON CONSTRAINT batches_pkey DO UPDATE SET key = EXCLUDED.key
+        RETURNING b.ids, b.created_at, b.xmax = 0 AS fresh
+    ), answer AS (
+        SELECT ids[number::int] AS id, coalesce(name, 'Visitor_' || ids[number::int]) AS name, created_at, fresh, number
+        FROM asked CROSS JOIN batch
+    ), added AS (
+        INSERT INTO visitors (id, name, created_at)
+        SELECT id, name, created_at FROM answer WHERE fresh ORDER BY number
+    )
+    SELECT id, name, created_at FROM answer ORDER BY number)"};
+
 // Keys are inserted in their order, so that two writers never wait for each other crosswise. DO UPDATE instead of
-// DO NOTHING: only so a key that another transaction is just committing is seen (xmax tells which it was).
-constexpr Statement add_visitors{"add_visitors", R"(
+// DO NOTHING: only so a key that another transaction is just committing is seen.
+constexpr Statement add_keyed_visitors{"add_keyed_visitors", R"(
     WITH asked AS MATERIALIZED (
         SELECT key, name, nextval('visitors_id_seq') AS id, clock_timestamp() AS at
         FROM unnest($1::text[], $2::text[]) AS asked (key, name)
@@ -41,15 +61,14 @@ constexpr Statement add_visitors{"add_visitors", R"(
 constexpr Statement remove_visitors{"remove_visitors",
                                     "DELETE FROM visitors WHERE id = ANY ($1::bigint[]) RETURNING id"};
 
-// The app's own keys are needed for as long as a batch may be sent again: seconds.
-constexpr Statement purge_keys_own{"purge_keys_own", R"(
+// A batch is sent again within seconds, or never.
+constexpr Statement purge_batches{"purge_batches", R"(
+    DELETE FROM batches WHERE key IN (
+        SELECT key FROM batches WHERE created_at < clock_timestamp() - interval '10 minutes'
+        ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED))"};
+constexpr Statement purge_client_keys{"purge_client_keys", R"(
     DELETE FROM idempotency_keys WHERE key IN (
-        SELECT key FROM idempotency_keys
-        WHERE key < ' ' || lpad(to_hex((extract(epoch FROM clock_timestamp() - interval '10 minutes') * 1e6)::bigint), 16, '0')
-        ORDER BY key LIMIT $1 FOR UPDATE SKIP LOCKED))"};
-constexpr Statement purge_keys_clients{"purge_keys_clients", R"(
-    DELETE FROM idempotency_keys WHERE key IN (
-        SELECT key FROM idempotency_keys WHERE key >= '!' AND created_at < clock_timestamp() - interval '25 hours'
+        SELECT key FROM idempotency_keys WHERE created_at < clock_timestamp() - interval '25 hours'
         ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED))"};
 
 // Any number of pages, and the total, from one snapshot; the total also where there is no row.
@@ -94,7 +113,10 @@ constexpr Statement ping_server{"ping_server", "SELECT 1"};
 constexpr std::string_view check_server = R"(
     SELECT current_setting('fsync') || ' ' || current_setting('full_page_writes'),
            current_setting('synchronous_commit'), current_setting('server_encoding'),
-           (SELECT count(*) FROM visitor_total))";
+           (SELECT count(*) FROM visitor_total),
+           (SELECT bool_and(has_table_privilege(name, privilege))
+            FROM unnest('{visitors, idempotency_keys, batches}'::text[]) AS name,
+                 unnest('{SELECT, INSERT, DELETE}'::text[]) AS privilege))";
 
 // Here stand the differences between libpqxx's versions. Before 7.0 it would prepare a statement at its first use only, and
 // a connection to an incomplete schema would pass for a good one, to be lost and made anew at each question.
@@ -205,20 +227,28 @@ public:
         const auto watch = watchdog_.watch(connection_.sock(), call_ms_);
         check();
         for (const Statement& statement :
-             {add_visitors, remove_visitors, purge_keys_own, purge_keys_clients, pages_of_all, page_of_matches,
-              page_of_frequent, some_visitors, rows_above, count_days, ping_server}) {
+             {add_batch, add_keyed_visitors, remove_visitors, purge_batches, purge_client_keys, pages_of_all,
+              page_of_matches, page_of_frequent, some_visitors, rows_above, count_days, ping_server}) {
             prepare(connection_, statement);
         }
     }
 
-    std::vector<Added> add(const std::vector<Addition>& additions) override {
+    std::vector<Visitor> add(const std::string& batch_key, const std::vector<Name>& names) override {
+        ArrayText array;
+        for (const Name& name : names) array.add(name);
+        std::vector<Visitor> added;
+        for (const pqxx::row& row : call(add_batch, batch_key, array.take())) added.push_back(visitor_at(row, 0));
+        return added;
+    }
+
+    std::vector<Added> add_keyed(const std::vector<KeyedAddition>& additions) override {
         ArrayText keys;
         ArrayText names;
-        for (const Addition& addition : additions) {
+        for (const KeyedAddition& addition : additions) {
             keys.add(addition.key);
             names.add(addition.name);
         }
-        const pqxx::result rows = call(add_visitors, keys.take(), names.take());
+        const pqxx::result rows = call(add_keyed_visitors, keys.take(), names.take());
         std::unordered_map<std::string, Added> by_key;
         for (const pqxx::row& row : rows) {
             Added added{.visitor = visitor_at(row, 2), .requested_name = std::nullopt, .fresh = row[5].as<bool>()};
@@ -227,7 +257,7 @@ public:
         }
         std::vector<Added> answers;
         answers.reserve(additions.size());
-        for (const Addition& addition : additions) answers.push_back(std::move(by_key.at(addition.key)));
+        for (const KeyedAddition& addition : additions) answers.push_back(std::move(by_key.at(addition.key)));
         return answers;
     }
 
@@ -240,9 +270,9 @@ public:
     }
 
     int purge_keys(int rows_max) override {
-        const auto own = call(purge_keys_own, rows_max).affected_rows();
-        const auto clients = call(purge_keys_clients, rows_max).affected_rows();
-        return static_cast<int>(std::max(own, clients));
+        const auto batches = call(purge_batches, rows_max).affected_rows();
+        const auto keys = call(purge_client_keys, rows_max).affected_rows();
+        return static_cast<int>(std::max(batches, keys));
     }
 
     std::vector<Page> pages(const std::vector<PageQuestion>& questions) override {
@@ -320,6 +350,7 @@ private:
         if (text(rows[0][1]) == "off") refuse("synchronous_commit must not be off: nothing acknowledged may be lost");
         if (text(rows[0][2]) != "UTF8") refuse("the database's encoding must be UTF8");
         if (rows[0][3].as<int>() != 1) refuse("the schema is not complete: run the migrations");
+        if (!rows[0][4].as<bool>()) refuse("the role lacks privileges on its tables: run the migrations");
     }
 
     Page search_by(const Statement& statement, const PageQuestion& question, const std::string& pattern) {

@@ -91,57 +91,36 @@ LaneLimits lane_limits(const StoreLimits& limits, std::size_t batch_max) {
 
 Problem read_lost() { return database_away(); }
 
-std::uint64_t random_number() {
-    std::random_device device;
-    return std::uniform_int_distribution<std::uint64_t>()(device);
-}
-
-void append_hex(std::string& out, std::uint64_t value) {
+std::string hex(std::uint64_t value) {
     std::array<char, 16> digits{};
     const auto end = std::to_chars(digits.begin(), digits.end(), value, 16).ptr;
-    out.append(static_cast<std::size_t>(digits.end() - end), '0').append(digits.begin(), end);
+    return std::string(static_cast<std::size_t>(digits.end() - end), '0').append(digits.begin(), end);
+}
+
+std::string random_name() {
+    std::random_device device;
+    return hex(std::uniform_int_distribution<std::uint64_t>()(device));
 }
 
 }  // namespace
 
-Problem database_away(std::string detail) {
-    return {.status = 503,
-            .type = "/problems/database-away",
-            .detail = std::move(detail),
-            .headers = {{"Retry-After", "1"}}};
-}
-
-Problem overloaded() {
-    return {.status = 503,
-            .type = "/problems/overloaded",
-            .detail = "The service has more to do than it can do in time. Nothing was changed.",
-            .headers = {{"Retry-After", "1"}}};
-}
-
-Problem outcome_unknown() {
-    return {
-        .status = 503,
-        .type = "/problems/outcome-unknown",
-        .detail = "The connection to the database was lost before it confirmed this. It may or may not have been done.",
-        .headers = {{"Retry-After", "1"}}};
-}
-
-Store::Store(const StoreLimits& limits, const Connect& connect, const Connect& connect_for_search, Log& log)
+Store::Store(const StoreLimits& limits, const Connect& connect, const Connect& connect_for_search, DatabaseState& state,
+             Log& log)
     : limits_(limits),
       log_(log),
-      process_(random_number()),
+      process_(random_name()),
       writer_(
-          "writer", lane_limits(limits, limits.batch_max_rows), connect, log,
+          lane_limits(limits, limits.batch_max_rows), connect, state,
           [this](Database& database, std::vector<Write>& writes) { carry_out(database, writes); }, outcome_unknown,
           [](Database& database) { return database.purge_keys(purged_keys_max_per_step) == purged_keys_max_per_step; }),
       first_page_(
-          "first_page", lane_limits(limits, limits.queue_max), connect, log,
+          lane_limits(limits, limits.queue_max), connect, state,
           [this](Database& database, std::vector<Read>& reads) { answer_reads(database, reads); }, read_lost),
       other_reads_(
-          "other_reads", lane_limits(limits, limits.queue_max), connect, log,
+          lane_limits(limits, limits.queue_max), connect, state,
           [this](Database& database, std::vector<Read>& reads) { answer_reads(database, reads); }, read_lost),
       searches_(
-          "searches", lane_limits(limits, limits.queue_max), connect_for_search, log,
+          lane_limits(limits, limits.queue_max), connect_for_search, state,
           [this](Database& database, std::vector<Read>& reads) { answer_reads(database, reads); }, read_lost) {}
 
 void Store::read(Question question, ExchangePtr exchange, WhenRead done) {
@@ -154,9 +133,7 @@ void Store::read(Question question, ExchangePtr exchange, WhenRead done) {
 }
 
 void Store::add(NewVisitor visitor, std::string key, ExchangePtr exchange, WhenAdded done) {
-    const bool clients_key = !key.empty();
-    Addition addition{clients_key ? std::move(key) : own_key(), std::move(visitor.name)};
-    writer_.push({std::move(exchange), Clock::now(), Add{std::move(addition), clients_key, std::move(done)}});
+    writer_.push({std::move(exchange), Clock::now(), Add{std::move(visitor.name), std::move(key), std::move(done)}});
 }
 
 void Store::remove(std::int64_t id, ExchangePtr exchange, WhenRemoved done) {
@@ -203,7 +180,7 @@ void Store::answer_reads(Database& database, std::vector<Read>& reads) {
         auto known = answers.find(question);
         if (known == answers.end()) {
             // The questions before this one may have taken long.
-            const bool too_late = readers.front()->arrived < Clock::now() - 2 * limits_.queue_wait_ms;
+            const bool too_late = readers.front()->arrived < Clock::now() - limits_.queue_wait_ms;
             known = answers.emplace(question, too_late ? Result<Document>(overloaded()) : too_slow).first;
             if (!too_late) in_time([&] { known->second = answer_alone(database, question); });
         }
@@ -212,41 +189,44 @@ void Store::answer_reads(Database& database, std::vector<Read>& reads) {
 }
 
 void Store::carry_out(Database& database, std::vector<Write>& writes) {
-    std::vector<Write*> additions;
+    std::vector<Write*> keyed;
+    std::vector<Write*> unkeyed;
     std::vector<Write*> deletions;
     for (Write& write : writes) {
-        (std::holds_alternative<Add>(write.what) ? additions : deletions).push_back(&write);
+        const Add* add = std::get_if<Add>(&write.what);
+        (add == nullptr ? deletions : add->key.empty() ? unkeyed : keyed).push_back(&write);
     }
-    add_all(database, std::move(additions));
+    add_group(database, unkeyed);
+    add_keyed(database, std::move(keyed));
     remove_all(database, deletions);
 }
 
 // A key that stands twice waits for the next statement, where it finds what the first one added.
-void Store::add_all(Database& database, std::vector<Write*> writes) {
+void Store::add_keyed(Database& database, std::vector<Write*> writes) {
     while (!writes.empty()) {
         std::unordered_set<std::string_view> keys;
         std::vector<Write*> distinct;
         std::vector<Write*> later;
         for (Write* write : writes) {
-            (keys.insert(std::get<Add>(write->what).addition.key).second ? distinct : later).push_back(write);
+            (keys.insert(std::get<Add>(write->what).key).second ? distinct : later).push_back(write);
         }
-        add_distinct(database, distinct);
+        add_group(database, distinct);
         writes = std::move(later);
     }
 }
 
-void Store::add_distinct(Database& database, const std::vector<Write*>& writes) {
-    std::vector<Addition> additions;
-    additions.reserve(writes.size());
-    for (const Write* write : writes) additions.push_back(std::get<Add>(write->what).addition);
+// Adds and answers; all of `writes` have keys, or none has.
+void Store::add_group(Database& database, const std::vector<Write*>& writes) {
+    if (writes.empty()) return;
     std::vector<Added> added;
     try {
-        added = database.add(additions);
+        added = send(database, writes);
     } catch (const DatabaseError& error) {
         if (error.fault != DatabaseFault::rejected) throw;
         // One bad row fails its whole batch: alone, only the culprit does.
         if (writes.size() > 1) {
-            for (Write* write : writes) add_distinct(database, {write});
+            for (Write* write : writes) std::get<Add>(write->what).batch = nullptr;
+            for (Write* write : writes) add_group(database, {write});
             return;
         }
         log_.error("addition_rejected", {{"request_id", writes.front()->exchange->request.request_id},
@@ -255,8 +235,6 @@ void Store::add_distinct(Database& database, const std::vector<Write*>& writes) 
     }
     std::string lines;
     for (std::size_t i = 0; i < writes.size(); ++i) {
-        // A batch that was sent twice is no replay to its clients.
-        if (!std::get<Add>(writes[i]->what).clients_key) added[i].fresh = true;
         if (!added[i].fresh) continue;
         lines += log_line("info", "visitor_added",
                           {{"request_id", writes[i]->exchange->request.request_id}, {"id", added[i].visitor.id}});
@@ -265,13 +243,40 @@ void Store::add_distinct(Database& database, const std::vector<Write*>& writes) 
     for (std::size_t i = 0; i < writes.size(); ++i) {
         const ExchangePtr exchange = std::exchange(writes[i]->exchange, nullptr);
         const Add& add = std::get<Add>(writes[i]->what);
-        if (added[i].requested_name == add.addition.name) {
+        if (added[i].requested_name == add.name) {
             add.done(*exchange, added[i]);
         } else {
             add.done(*exchange, Problem{.status = 422,
                                         .type = "/problems/key-reused",
                                         .detail = "This Idempotency-Key was used with another name."});
         }
+    }
+}
+
+std::vector<Added> Store::send(Database& database, const std::vector<Write*>& writes) {
+    std::vector<const Add*> adds;
+    for (const Write* write : writes) adds.push_back(&std::get<Add>(write->what));
+    if (!adds.front()->key.empty()) {
+        std::vector<KeyedAddition> additions;
+        for (const Add* add : adds) additions.push_back({add->key, add->name});
+        return database.add_keyed(additions);
+    }
+    if (adds.front()->batch == nullptr) make_batch(writes);
+    const Batch& batch = *adds.front()->batch;
+    const std::vector<Visitor> visitors = database.add(batch.key, batch.names);
+    std::vector<Added> added;
+    for (const Add* add : adds) added.push_back({visitors[add->place], add->name, true});
+    return added;
+}
+
+// Batches that are sent again are whole: those of `writes` have one in common, or none yet.
+void Store::make_batch(const std::vector<Write*>& writes) {
+    const auto batch = std::make_shared<Batch>(Batch{.key = process_ + hex(++batches_)});
+    for (Write* write : writes) {
+        Add& add = std::get<Add>(write->what);
+        add.place = batch->names.size();
+        batch->names.push_back(add.name);
+        add.batch = batch;
     }
 }
 
@@ -304,17 +309,6 @@ void Store::remove_all(Database& database, const std::vector<Write*>& writes) {
             remove.done(*exchange, sent_before[i] ? outcome_unknown() : no_such_visitor());
         }
     }
-}
-
-// Begins with a space, which no client's key has; then the time, so that these keys stay together and can be
-// purged as a range.
-std::string Store::own_key() {
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    std::string key = " ";
-    append_hex(key, static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(now).count()));
-    append_hex(key, process_);
-    append_hex(key, own_keys_.fetch_add(1, std::memory_order_relaxed));
-    return key;
 }
 
 }  // namespace app

@@ -12,7 +12,6 @@
 #include "log.hpp"
 #include "visitor.hpp"
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -52,7 +51,8 @@ public:
     using WhenRemoved = std::function<void(Exchange&, const Result<std::monostate>&)>;
 
     // `connect` makes the connections for everything but searches, which have their own, with its own limits.
-    Store(const StoreLimits& limits, const Connect& connect, const Connect& connect_for_search, Log& log);
+    Store(const StoreLimits& limits, const Connect& connect, const Connect& connect_for_search, DatabaseState& state,
+          Log& log);
 
     void read(Question question, ExchangePtr exchange, WhenRead done);
     // `key` is the client's, or empty.
@@ -72,10 +72,17 @@ private:
         void fail(const Problem& problem) { answer(problem); }
         void answer(const Result<Document>& result);
     };
+    // Additions without a key of their own as they were sent first: sent again, they are the same, whoever still waits.
+    struct Batch {
+        std::string key;
+        std::vector<Name> names;
+    };
     struct Add {
-        Addition addition;
-        bool clients_key = false;
+        Name name;
+        std::string key;  // the client's; empty: it has its place in a batch
         WhenAdded done;
+        std::shared_ptr<const Batch> batch = nullptr;  // once it was sent
+        std::size_t place = 0;
     };
     struct Remove {
         std::int64_t id = 0;
@@ -92,15 +99,16 @@ private:
 
     void answer_reads(Database& database, std::vector<Read>& reads);
     void carry_out(Database& database, std::vector<Write>& writes);
-    void add_all(Database& database, std::vector<Write*> writes);
-    void add_distinct(Database& database, const std::vector<Write*>& writes);
+    void add_keyed(Database& database, std::vector<Write*> writes);
+    void add_group(Database& database, const std::vector<Write*>& writes);
+    std::vector<Added> send(Database& database, const std::vector<Write*>& writes);
+    void make_batch(const std::vector<Write*>& writes);
     void remove_all(Database& database, const std::vector<Write*>& writes);
-    std::string own_key();
 
     const StoreLimits limits_;
     Log& log_;
-    const std::uint64_t process_;  // random: tells the own keys of several processes apart
-    std::atomic<std::uint64_t> own_keys_ = 0;
+    const std::string process_;  // random: tells the batches of several processes apart
+    std::uint64_t batches_ = 0;  // made so far; only by the writing thread
     Lane<Write> writer_;
     Lane<Read> first_page_;
     Lane<Read> other_reads_;

@@ -142,6 +142,11 @@ class RefusingTest(FaultTest):
         self.go_through(begin, lambda: self.stack.sql('ALTER ROLE visitors_app CONNECTION LIMIT -1'), suffers=API,
                         health_away=True, holds_s=3)
 
+    def test_a_privilege_revoked(self):
+        """Found out at a connection: not a new one for each request."""
+        self.go_through(lambda: self.stack.sql('REVOKE INSERT ON visitors FROM visitors_app'),
+                        lambda: self.stack.sql('GRANT INSERT ON visitors TO visitors_app'), suffers=('add', 'delete'), holds_s=2)
+
     def test_a_wrong_password(self):
         def write(text):
             with open(path, 'w') as file:  # in place: its owner and mode stay

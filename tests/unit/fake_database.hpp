@@ -74,6 +74,7 @@ private:
     std::vector<std::string> calls_;
     std::map<std::int64_t, std::string> visitors_;
     std::map<std::string, Added> keys_;
+    std::map<std::string, std::vector<Visitor>> batches_;
     std::int64_t last_id_ = 0;
 };
 
@@ -92,6 +93,11 @@ class FakeDatabase final : public Database {
             page.visitors.push_back({visitor->first, visitor->second, created_at});
         }
         return page;
+    }
+    Visitor insert(const Name& name) {
+        const std::int64_t id = ++server_.last_id_;
+        server_.visitors_[id] = name.value_or("Visitor_" + std::to_string(id));
+        return {id, server_.visitors_[id], created_at};
     }
     template <class Action>
     auto call(std::string name, Action action) {
@@ -117,23 +123,27 @@ class FakeDatabase final : public Database {
 public:
     explicit FakeDatabase(FakeServer& server) : server_(server) {}
 
-    std::vector<Added> add(const std::vector<Addition>& additions) override {
-        return call("add " + std::to_string(additions.size()), [&] {
-            for (const Addition& addition : additions) {
-                if (addition.name == "rejected") throw DatabaseError(DatabaseFault::rejected, "23514");
+    std::vector<Visitor> add(const std::string& batch_key, const std::vector<Name>& names) override {
+        return call("add " + std::to_string(names.size()), [&] {
+            if (std::ranges::count(names, Name("rejected")) > 0) throw DatabaseError(DatabaseFault::rejected, "23514");
+            const auto [batch, fresh] = server_.batches_.try_emplace(batch_key);
+            if (fresh) {
+                for (const Name& name : names) batch->second.push_back(insert(name));
             }
+            return batch->second;
+        });
+    }
+    std::vector<Added> add_keyed(const std::vector<KeyedAddition>& additions) override {
+        return call("add_keyed " + std::to_string(additions.size()), [&] {
             std::vector<Added> answers;
-            for (const Addition& addition : additions) {
+            for (const KeyedAddition& addition : additions) {
                 const auto known = server_.keys_.find(addition.key);
                 if (known != server_.keys_.end()) {
                     answers.push_back(known->second);
                     answers.back().fresh = false;
                     continue;
                 }
-                const std::int64_t id = ++server_.last_id_;
-                const std::string name = addition.name.value_or("Visitor_" + std::to_string(id));
-                server_.visitors_[id] = name;
-                answers.push_back({{id, name, created_at}, addition.name, true});
+                answers.push_back({insert(addition.name), addition.name, true});
                 server_.keys_[addition.key] = answers.back();
             }
             return answers;

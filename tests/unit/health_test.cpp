@@ -23,7 +23,8 @@ struct Fixture {
 
     FakeServer server;
     Log log{-1};
-    Health health{server.connect(), log};
+    DatabaseState state{log};
+    Health health{server.connect(), state};
 };
 
 }  // namespace

@@ -14,7 +14,7 @@ using namespace app;
 using namespace std::chrono_literals;
 
 struct Fixture {
-    explicit Fixture(StoreLimits limits = {}) : store(limits, server.connect(), server.connect(), log) {
+    explicit Fixture(StoreLimits limits = {}) : store(limits, server.connect(), server.connect(), state, log) {
         BOOST_REQUIRE(settled(ask(StatsQuestion{}, 200)).status == 200);
     }
 
@@ -69,6 +69,7 @@ struct Fixture {
 
     FakeServer server;
     Log log{-1};
+    DatabaseState state{log};
     Store store;
 };
 
@@ -145,6 +146,31 @@ BOOST_AUTO_TEST_CASE(a_commit_whose_answer_is_lost_adds_once_and_is_answered) {
     it.server.fail_next({DatabaseFault::lost, true});
     BOOST_TEST(body(it.add("Ada")->response()).ends_with(" fresh"));
     BOOST_TEST(it.server.visitors().size() == before + 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_that_is_sent_again_gives_each_client_its_own_visitor) {
+    Fixture it;
+    it.wait_until_connected();
+    it.server.hold();
+    const auto blocker = it.add({});
+    it.server.wait_for_held_call();
+    std::vector<std::shared_ptr<FakeExchange>> adders;
+    for (const char* name : {"Ada", "Bob", "Eve"}) adders.push_back(it.add(name));
+    const auto keyed = it.add("Ida", "k");
+    it.server.fail_next({DatabaseFault::lost, true});  // of the blocker
+    it.server.fail_next({DatabaseFault::lost, false});
+    it.server.fail_next({DatabaseFault::lost, true});
+    const std::size_t before = it.server.visitors().size();
+    it.server.release();
+    blocker->response();
+    for (std::size_t i = 0; i < adders.size(); ++i) {
+        const std::string added = body(adders[i]->response());
+        BOOST_TEST(added.ends_with(" fresh"));
+        const std::string expected[] = {"Ada", "Bob", "Eve"};
+        BOOST_TEST(it.server.visitors().at(std::stoll(added)) == expected[i]);
+    }
+    BOOST_TEST(body(keyed->response()).ends_with(" fresh"));
+    BOOST_TEST(it.server.visitors().size() == before + 5);
 }
 
 BOOST_AUTO_TEST_CASE(what_cannot_be_found_out_is_an_unknown_outcome) {

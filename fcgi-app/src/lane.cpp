@@ -1,0 +1,43 @@
+// What lanes have in common, whatever their jobs: the log of the database's state, and the problems that a job can meet.
+#include "lane.hpp"
+
+namespace app {
+
+void DatabaseState::lost(const void* lane, const std::string& reason) {
+    const std::lock_guard lock(mutex_);
+    away_.insert(lane);
+    if (reasons_.insert(reason).second) log_.error("database_away", {{"reason", std::string_view(reason)}});
+}
+
+void DatabaseState::connected(const void* lane) {
+    const std::lock_guard lock(mutex_);
+    away_.erase(lane);
+    if (!away_.empty() || (ever_connected_ && reasons_.empty())) return;
+    ever_connected_ = true;
+    reasons_.clear();
+    log_.info("database_connected", {});
+}
+
+Problem database_away(std::string detail) {
+    return {.status = 503,
+            .type = "/problems/database-away",
+            .detail = std::move(detail),
+            .headers = {{"Retry-After", "1"}}};
+}
+
+Problem overloaded() {
+    return {.status = 503,
+            .type = "/problems/overloaded",
+            .detail = "The service has more to do than it can do in time. Nothing was changed.",
+            .headers = {{"Retry-After", "1"}}};
+}
+
+Problem outcome_unknown() {
+    return {
+        .status = 503,
+        .type = "/problems/outcome-unknown",
+        .detail = "The connection to the database was lost before it confirmed this. It may or may not have been done.",
+        .headers = {{"Retry-After", "1"}}};
+}
+
+}  // namespace app

@@ -1,0 +1,200 @@
+// The lane: what becomes one batch and its bounds, and what the log says of an outage. The work is held by the test, never by
+// time.
+#include "lane.hpp"
+#include "fake_database.hpp"
+#include "fake_exchange.hpp"
+
+#include <unistd.h>
+#include <array>
+#include <boost/test/unit_test.hpp>
+#include <semaphore>
+
+namespace {
+
+using namespace app;
+using namespace std::chrono_literals;
+
+struct Job {
+    ExchangePtr exchange = exchange_for();
+    Clock::time_point arrived = Clock::now();
+    int number = 0;
+    int* failed = nullptr;  // where the status goes with which it was refused
+
+    void fail(const Problem& problem) {
+        exchange = nullptr;
+        if (failed != nullptr) *failed = problem.status;
+    }
+};
+
+using Batches = std::vector<std::vector<int>>;
+
+// A lane whose every batch is noted and then waits for go().
+struct Held {
+    explicit Held(LaneLimits limits = {.queue_wait_ms = 1min})
+        : lane(
+              limits, server.connect(), state,
+              [this](Database&, std::vector<Job>& jobs) {
+                  {
+                      const std::lock_guard lock(mutex);
+                      std::vector<int>& batch = batches.emplace_back();
+                      for (const Job& job : jobs) batch.push_back(job.number);
+                  }
+                  begun.release();
+                  going.acquire();
+              },
+              [] { return database_away(); }) {}
+    void push(int number, int* failed = nullptr, Clock::duration age = 0s) {
+        lane.push({.arrived = Clock::now() - age, .number = number, .failed = failed});
+    }
+    void push_first() {
+        push(1);
+        begun.acquire();
+    }
+    void go(int times = 1) { going.release(times); }
+    Batches seen() {
+        const std::lock_guard lock(mutex);
+        return batches;
+    }
+
+    FakeServer server;
+    Log log{-1};
+    DatabaseState state{log};
+    std::mutex mutex;
+    Batches batches;
+    std::counting_semaphore<> begun{0};
+    std::counting_semaphore<> going{0};
+    Lane<Job> lane;
+};
+
+std::array<int, 2> made_pipe() {
+    std::array<int, 2> ends{};
+    BOOST_REQUIRE(::pipe(ends.data()) == 0);
+    return ends;
+}
+
+// What a log writes, by way of a pipe.
+struct LoggedState {
+    ~LoggedState() {
+        ::close(pipe[0]);
+        ::close(pipe[1]);
+    }
+    // The events since the last call.
+    std::vector<std::string> events() {
+        log.info("end", {});
+        std::string text;
+        std::array<char, 4096> piece;
+        while (text.find("\"end\"") == std::string::npos) {
+            text.append(piece.data(), static_cast<std::size_t>(::read(pipe[0], piece.data(), piece.size())));
+        }
+        std::vector<std::string> found;
+        for (const char* event : {"database_away", "database_connected"}) {
+            for (auto at = text.find(event); at != std::string::npos; at = text.find(event, at + 1))
+                found.push_back(event);
+        }
+        return found;
+    }
+
+    const std::array<int, 2> pipe = made_pipe();
+    Log log{pipe[1]};
+    DatabaseState state{log};
+    const int first = 0, second = 0;  // their addresses stand for two lanes
+};
+
+using Events = std::vector<std::string>;
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(lane_test, *boost::unit_test::timeout(10))
+
+BOOST_AUTO_TEST_CASE(a_lone_job_is_begun_at_once) {
+    Held held;
+    held.push_first();
+    BOOST_TEST((held.seen() == Batches{{1}}));
+    held.go();
+}
+
+BOOST_AUTO_TEST_CASE(what_comes_during_a_batch_is_the_next_one) {
+    Held held;
+    held.push_first();
+    for (const int job : {2, 3, 4}) held.push(job);
+    held.go();
+    held.begun.acquire();
+    BOOST_TEST((held.seen() == Batches{{1}, {2, 3, 4}}));
+    held.go();
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_has_at_most_its_limit_and_the_rest_follows) {
+    Held held({.batch_max = 2, .queue_wait_ms = 1min});
+    held.push_first();
+    for (const int job : {2, 3, 4}) held.push(job);
+    held.go(3);
+    held.lane.close();
+    BOOST_TEST((held.seen() == Batches{{1}, {2, 3}, {4}}));
+}
+
+BOOST_AUTO_TEST_CASE(a_job_that_is_too_old_is_refused_and_takes_nobodys_place) {
+    Held held({.batch_max = 2, .queue_wait_ms = 1min});
+    held.push_first();
+    int failed = 0;
+    held.push(2, &failed, 1h);
+    for (const int job : {3, 4, 5}) held.push(job);
+    held.go(3);
+    held.lane.close();
+    BOOST_TEST((held.seen() == Batches{{1}, {3, 4}, {5}}));
+    BOOST_TEST(failed == 503);
+}
+
+BOOST_AUTO_TEST_CASE(a_full_queue_takes_no_more) {
+    Held held({.queue_max = 2, .queue_wait_ms = 1min});
+    held.push_first();
+    int failed = 0;
+    for (const int job : {2, 3, 4}) held.push(job, &failed);
+    BOOST_TEST(failed == 503);
+    held.go(2);
+    held.lane.close();
+    BOOST_TEST((held.seen() == Batches{{1}, {2, 3}}));
+}
+
+BOOST_AUTO_TEST_CASE(closing_does_what_waits_and_takes_no_more) {
+    Held held;
+    held.push_first();
+    held.push(2);
+    held.go(2);
+    held.lane.close();
+    BOOST_TEST((held.seen() == Batches{{1}, {2}}));
+    int failed = 0;
+    held.push(3, &failed);
+    BOOST_TEST(failed == 503);
+}
+
+BOOST_AUTO_TEST_CASE(an_idle_lane_does_its_chore_and_soon_again_while_there_is_more) {
+    FakeServer server;
+    Log log{-1};
+    DatabaseState state{log};
+    std::counting_semaphore<> done{0};
+    Lane<Job> lane(
+        {}, server.connect(), state, [](Database&, std::vector<Job>&) {}, [] { return database_away(); },
+        [&](Database&) { return done.release(), true; });
+    for (int i = 0; i < 3; ++i) done.acquire();
+}
+
+BOOST_AUTO_TEST_CASE(an_outage_is_one_line_a_reason_and_one_for_its_end) {
+    LoggedState it;
+    it.state.connected(&it.first);
+    it.state.connected(&it.second);
+    BOOST_TEST((it.events() == Events{"database_connected"}));
+    for (int i = 0; i < 3; ++i) {
+        it.state.lost(&it.first, "restarting");
+        it.state.lost(&it.second, "restarting");
+    }
+    it.state.lost(&it.second, "nobody listens");
+    BOOST_TEST((it.events() == Events{"database_away", "database_away"}));
+    it.state.connected(&it.second);
+    BOOST_TEST((it.events() == Events{}));
+    it.state.connected(&it.first);
+    BOOST_TEST((it.events() == Events{"database_connected"}));
+    it.state.lost(&it.first, "restarting");
+    BOOST_TEST((it.events() == Events{"database_away"}));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
