@@ -4,88 +4,50 @@
 #include "secret.hpp"
 
 #include <unistd.h>
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
-#include <set>
+#include <functional>
 #include <string_view>
+#include <vector>
 
 namespace app {
 namespace {
 
-// Collects what is wrong, so that one run names everything.
-class Reader {
-public:
-    explicit Reader(const Environment& environment) : environment_(environment) {}
-
-    template <class Number>
-    void number(const char* name, Number& value, long least, long most) {
-        if (const auto read = whole_number(name, least, most)) value = static_cast<Number>(*read);
-    }
-    void milliseconds(const char* name, std::chrono::milliseconds& value, long least, long most) {
-        if (const auto read = whole_number(name, least, most)) value = std::chrono::milliseconds{*read};
-    }
-    void address(const char* name, std::string& value) {
-        const std::string* given = find(name);
-        if (given == nullptr) return;
-        value = *given;
-        const auto colon = value.rfind(':');
-        const bool unix_socket = value.starts_with("unix:/") && value.size() > 6;
-        if (!unix_socket && (colon == std::string::npos || colon == 0 || !is_port(value.substr(colon + 1)))) {
-            wrong(name, value, "host:port or unix:/absolute/path");
-        }
-    }
-    void path(const char* name, std::string& value) {
-        if (const std::string* given = find(name)) value = *given;
-    }
-    void secret(const char* name, std::string& value) {
-        const std::string* path = find(name);
-        if (path == nullptr) return;
-        try {
-            value = read_secret(*path);
-        } catch (const std::runtime_error& error) {
-            faults_ += std::string(name) + ": " + error.what() + '\n';
-        }
-    }
-    void finish() {
-        for (const auto& [name, value] : environment_) {
-            if (name.starts_with("APP_") && !known_.contains(name)) faults_ += name + ": there is no such setting\n";
-        }
-        if (faults_.empty()) return;
-        faults_.pop_back();
-        throw ConfigError(faults_);
-    }
-
-private:
-    // An empty value is as good as none: compose.yaml cannot leave a variable out.
-    const std::string* find(const char* name) {
-        known_.insert(name);
-        const auto found = environment_.find(name);
-        return found == environment_.end() || found->second.empty() ? nullptr : &found->second;
-    }
-    void wrong(std::string_view name, const std::string& value, const std::string& expected) {
-        faults_.append(name).append("=").append(value).append(": must be ").append(expected).append("\n");
-    }
-    const long* whole_number(const char* name, long least, long most) {
-        const std::string* given = find(name);
-        if (given == nullptr) return nullptr;
-        const auto [end, error] = std::from_chars(given->data(), given->data() + given->size(), number_);
-        if (error == std::errc() && end == given->data() + given->size() && number_ >= least && number_ <= most) {
-            return &number_;
-        }
-        wrong(name, *given, "a whole number from " + std::to_string(least) + " to " + std::to_string(most));
-        return nullptr;
-    }
-    static bool is_port(std::string_view text) {
-        std::uint16_t port = 0;
-        const auto [end, error] = std::from_chars(text.begin(), text.end(), port);
-        return error == std::errc() && end == text.end() && port > 0;
-    }
-
-    const Environment& environment_;
-    std::set<std::string, std::less<>> known_;
-    std::string faults_;
-    long number_ = 0;
+// A setting by its name: keeps a value, or returns false where it is not what it must be.
+struct Setting {
+    std::string name;
+    std::string rule;  // what a person is told then, behind "must be"
+    std::function<bool(const std::string& value)> keep;
 };
+
+template <class Number>
+bool parse_number(std::string_view text, Number& number) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return error == std::errc() && end == text.data() + text.size();
+}
+
+template <class Number>
+Setting whole_number(const char* name, Number& kept, long least, long most) {
+    return {name, "a whole number from " + std::to_string(least) + " to " + std::to_string(most),
+            [&kept, least, most](const std::string& value) {
+                long number = 0;
+                const bool right = parse_number(value, number) && number >= least && number <= most;
+                kept = static_cast<Number>(number);
+                return right;
+            }};
+}
+
+Setting address(const char* name, std::string& kept) {
+    return {name, "host:port or unix:/absolute/path", [&kept](const std::string& value) {
+                kept = value;
+                if (value.starts_with("unix:/")) return value.size() > 6;
+                const auto colon = value.rfind(':');
+                std::uint16_t port = 0;
+                return colon != std::string::npos && colon > 0 && parse_number(value.substr(colon + 1), port) &&
+                       port > 0;
+            }};
+}
 
 }  // namespace
 
@@ -101,21 +63,41 @@ Environment environment() {
 
 Config parse_config(const Environment& environment) {
     Config config;
-    Reader reader(environment);
-    reader.address("APP_LISTEN", config.listen);
-    reader.address("APP_HEALTH_LISTEN", config.health_listen);
-    reader.number("APP_THREADS", config.threads, 1, 64);
-    reader.number("APP_CONNECTIONS_MAX", config.connections_max, 16, 4096);
-    reader.number("APP_QUEUE_MAX", config.queue_max, 1, 65'536);
-    reader.number("APP_BATCH_MAX_ROWS", config.batch_max_rows, 1, 1000);
-    reader.milliseconds("APP_REQUEST_READ_MS", config.request_read_ms, 50, 10'000);
-    reader.milliseconds("APP_QUEUE_WAIT_MS", config.queue_wait_ms, 100, 10'000);
-    reader.milliseconds("APP_DATABASE_CALL_MS", config.database_call_ms, 100, 20'000);
-    reader.milliseconds("APP_DRAIN_MS", config.drain_ms, 0, 15'000);
-    reader.path("PGPASSWORD_FILE", config.password_file);
-    reader.secret("ADMIN_TOKEN_FILE", config.admin_token);
-    reader.finish();
-    return config;
+    const std::vector<Setting> settings = {
+        address("APP_LISTEN", config.listen),
+        address("APP_HEALTH_LISTEN", config.health_listen),
+        whole_number("APP_THREADS", config.threads, 1, 64),
+        whole_number("APP_CONNECTIONS_MAX", config.connections_max, 16, 4096),
+        whole_number("APP_QUEUE_MAX", config.queue_max, 1, 65'536),
+        whole_number("APP_BATCH_MAX_ROWS", config.batch_max_rows, 1, 1000),
+        whole_number("APP_REQUEST_READ_MS", config.request_read_ms, 50, 10'000),
+        whole_number("APP_QUEUE_WAIT_MS", config.queue_wait_ms, 100, 10'000),
+        whole_number("APP_DATABASE_CALL_MS", config.database_call_ms, 100, 20'000),
+        whole_number("APP_DRAIN_MS", config.drain_ms, 0, 15'000),
+        {"PGPASSWORD_FILE", {}, [&](const std::string& value) { return config.password_file = value, true; }},
+        {"ADMIN_TOKEN_FILE",
+         {},
+         [&](const std::string& value) { return config.admin_token = read_secret(value), true; }},
+    };
+    std::string faults;  // all of them, so that one run names everything
+    for (const Setting& setting : settings) {
+        // An empty value is as good as none: compose.yaml cannot leave a variable out.
+        const auto given = environment.find(setting.name);
+        if (given == environment.end() || given->second.empty()) continue;
+        try {
+            if (setting.keep(given->second)) continue;
+            faults += setting.name + '=' + given->second + ": must be " + setting.rule + '\n';
+        } catch (const std::runtime_error& error) {
+            faults += setting.name + ": " + error.what() + '\n';
+        }
+    }
+    for (const auto& [name, value] : environment) {
+        const bool known = std::ranges::count(settings, name, &Setting::name) > 0;
+        if (name.starts_with("APP_") && !known) faults += name + ": there is no such setting\n";
+    }
+    if (faults.empty()) return config;
+    faults.pop_back();
+    throw ConfigError(faults);
 }
 
 }  // namespace app

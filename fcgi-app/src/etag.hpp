@@ -7,12 +7,11 @@
 
 namespace app {
 
-// A strong tag, quoted: 128 bits of a fast hash. They guard against chance, not malice; that is
-// enough, as nobody chooses a whole body: its numbers and times are the service's.
+// A strong tag, quoted: 64 bits of the standard library's hash, the same in all processes that are built alike. It guards
+// against chance, not malice; that is enough, as nobody chooses a whole body: its numbers and times are the service's.
 std::string strong_etag(std::string_view body);
 
-// Whether If-None-Match lists `etag`, compared weakly (13.1.2), or is `*`. Malformed anywhere:
-// false, and the client gets the whole answer.
+// Whether If-None-Match lists `etag`, which is strong, or is `*`; compared weakly (13.1.2).
 bool if_none_match(std::string_view header, std::string_view etag);
 
 }  // namespace app
