@@ -295,6 +295,33 @@ class CommandsTest(unittest.TestCase):
         for visitor in visitors:
             self.assert_there(visitor)
 
+    def test_migrate_brings_the_schema_of_the_version_before_up_to_date(self):
+        visitor = self.add('of version 1.0.0')
+        keyed = self.stack.post('/api/visitors', {'name': 'with a key'}, {'Idempotency-Key': 'of-1.0.0'}).json()
+        app = self.stack.pid('app')
+        # What 1.0.0 left: no batches, the index for clients' keys only, and a key of the app's own.
+        self.stack.sql("""
+            DROP TABLE batches;
+            DROP INDEX idempotency_keys_age;
+            CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at) WHERE key >= '!';
+            ALTER INDEX visitors_name_search RESET (gin_pending_list_limit);
+            INSERT INTO idempotency_keys VALUES (' 0006', NULL, 1, now() - interval '26 hours');
+            DELETE FROM schema_migrations WHERE name >= '002'""")
+        stacks.wait_until(lambda: self.stack.post('/api/visitors', {'name': 'too early'}).status == 503, 5,
+                          'additions are refused without the table')
+        result = self.stack.make('migrate')
+        self.assertEqual(result.returncode, 0, result)
+        self.assertIn('002_add_batches.sql', result.stdout + result.stderr)
+        stacks.wait_until(lambda: self.stack.post('/api/visitors', {'name': 'after'}).status == 201, 5, 'additions work again')
+        self.assert_there(visitor)
+        again = self.stack.post('/api/visitors', {'name': 'with a key'}, {'Idempotency-Key': 'of-1.0.0'})
+        self.assertEqual((again.status, again.json()), (201, keyed))
+        self.assertEqual(self.stack.get('/api/visitors?q=too%20early').json()['total'], 0)
+        stacks.wait_until(lambda: self.stack.sql("SELECT count(*) FROM idempotency_keys WHERE key LIKE ' %'") == [('0',)], 10,
+                          'the old key is purged')
+        self.assertEqual(self.stack.pid('app'), app, 'the app was restarted')
+        self.assertNotIn('002', self.stack.make('migrate').stdout)
+
     def test_stop_under_load_loses_nothing(self):
         with Load(self.stack) as load:
             self.stack.stop(remove=False)
