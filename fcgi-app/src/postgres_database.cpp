@@ -198,7 +198,7 @@ DatabaseFault fault_of(const std::string& sqlstate) {
 std::string first_line(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
 
 // libpq's connection string: 'value' with \ and ' escaped.
-std::string quoted(const std::string& value) {
+std::string conninfo_value(const std::string& value) {
     std::string out = "'";
     for (const char c : value) {
         if (c == '\'' || c == '\\') out += '\\';
@@ -212,12 +212,12 @@ std::string connection_string(const PostgresSettings& settings) {
     std::string text =
         "application_name=visitors connect_timeout=2 target_session_attrs=read-write client_encoding=UTF8 "
         "keepalives_idle=10 keepalives_interval=3 keepalives_count=3 tcp_user_timeout=8000";
-    if (!settings.password_file.empty()) text += " password=" + quoted(read_secret(settings.password_file));
+    if (!settings.password_file.empty()) text += " password=" + conninfo_value(read_secret(settings.password_file));
     std::string options = "-c timezone=UTC -c datestyle=ISO";
     if (settings.statement_ms.count() > 0) {
         options += " -c statement_timeout=" + std::to_string(settings.statement_ms.count());
     }
-    return text + " options=" + quoted(options);
+    return text + " options=" + conninfo_value(options);
 }
 
 class PostgresDatabase final : public Database {
