@@ -110,14 +110,22 @@ class RefusingTest(FaultTest):
 
     def test_connections_used_up(self):
         """Others have taken every slot that the app may have, and its own connections are lost."""
+        def all_taken():
+            session = self.stack.sql_session()
+            try:
+                session.execute('SELECT 1;')
+            except RuntimeError:  # the slot of a session that is just ending
+                session.close()
+            else:
+                sessions.append(session)
+            return len(sessions) == 11  # all but those for the superuser
+
         def begin():
             # Without this the app would be the quicker one where a slot becomes free.
             self.stack.sql('ALTER ROLE visitors_app CONNECTION LIMIT 0')
             self.end_backends()
             wait_until(lambda: not self.app_backends(), 5, "the app's sessions have ended")
-            while len(sessions) < 11:  # all but those for the superuser
-                sessions.append(self.stack.sql_session())
-                sessions[-1].execute('SELECT 1;')
+            wait_until(all_taken, 5 * SLOW, 'others have every slot')
             sessions[0].execute('ALTER ROLE visitors_app CONNECTION LIMIT -1;')
 
         def end():
