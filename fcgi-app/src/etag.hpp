@@ -11,7 +11,8 @@ namespace app {
 // against chance, not malice; that is enough, as nobody chooses a whole body: its numbers and times are the service's.
 std::string strong_etag(std::string_view body);
 
-// Whether If-None-Match lists `etag`, which is strong, or is `*`; compared weakly (13.1.2).
+// Whether If-None-Match lists `etag`, which is strong, or is `*`; compared weakly (13.1.2). Malformed anywhere: false, and the
+// client gets the whole answer.
 bool if_none_match(std::string_view header, std::string_view etag);
 
 }  // namespace app

@@ -1,4 +1,4 @@
-// The handlers, in the order of API.md's table.
+// The handlers, in the order of the table of routes at the end.
 #include "handlers.hpp"
 
 #include "csv.hpp"
@@ -213,6 +213,7 @@ std::vector<Route> make_routes(Store& store, std::string admin_token, Log& log) 
     const auto with = [&service](void (*handle)(const Service&, const ExchangePtr&)) {
         return [service, handle](const ExchangePtr& exchange) { handle(*service, exchange); };
     };
+    // nginx names some of them again: clients.conf limits the additions, headers.conf has their Allow, site.conf the export's time.
     return {
         {"GET", "/api", with(show_index)},
         {"GET", "/api/visitors", with(list_visitors)},

@@ -14,9 +14,9 @@
 
 namespace app {
 
-// API.md, "Adding": visible ASCII, at most this many.
+// Visible ASCII, at most this many.
 constexpr std::size_t idempotency_key_max_bytes = 64;
-// API.md, "Adding". nginx refuses a larger one first, with the same status.
+// nginx (clients.conf) refuses a larger one first, with the same status.
 constexpr std::size_t body_max_bytes = 4096;
 
 // The routes of /api. `admin_token` empty: deleting and exporting are off. The references must outlive them.

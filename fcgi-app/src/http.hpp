@@ -42,7 +42,7 @@ struct Response {
     void set_body(std::string text) { body = std::make_shared<const std::string>(std::move(text)); }
 };
 
-// What a client is told went wrong (RFC 9457), as a value. `type` is one of API.md's stable names.
+// What a client is told went wrong (RFC 9457), as a value. `type` is one of the stable names in html/openapi.json.
 struct Problem {
     int status = 500;
     std::string_view type = "about:blank";

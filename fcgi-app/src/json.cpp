@@ -46,22 +46,25 @@ std::string_view take_escape(std::string_view& rest) {
     return (high || low) && !pair ? "\\uFFFF" : taken;
 }
 
-// The same text, as far as JSON's grammar and we are concerned, without what RapidJSON cannot take:
-// see above, and numbers beyond a double. No number is ever right here, so two of their digits are
-// enough: they keep a leading zero recognisable.
+// The same text, as far as JSON's grammar and we are concerned, without what RapidJSON cannot take: see above, and numbers
+// beyond a double. A number of more than 17 digits is cut there, and its exponent after two: too large it is all the same.
 std::string tamed(std::string_view body) {
     std::string text;
     text.reserve(body.size());
     bool in_string = false;
+    bool in_exponent = false;
     int digits = 0;
     for (std::string_view rest = body; !rest.empty();) {
-        if (in_string && rest[0] == '\\') {
+        const char c = rest[0];
+        if (in_string && c == '\\') {
             text += take_escape(rest);
             continue;
         }
-        if (rest[0] == '"') in_string = !in_string;
-        digits = !in_string && rest[0] >= '0' && rest[0] <= '9' ? digits + 1 : 0;
-        if (digits <= 2) text += rest[0];
+        if (c == '"') in_string = !in_string;
+        const bool is_digit = !in_string && c >= '0' && c <= '9';
+        if (!is_digit && c != '+' && c != '-') in_exponent = digits > 0 && (c == 'e' || c == 'E');
+        digits = is_digit ? digits + 1 : 0;
+        if (digits <= (in_exponent ? 2 : 17)) text += c;
         rest.remove_prefix(1);
     }
     return text;

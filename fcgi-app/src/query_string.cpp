@@ -19,7 +19,7 @@ namespace {
 constexpr std::int64_t limit_max = 100;
 constexpr std::int64_t days_max = 366;
 constexpr std::int64_t id_max = std::numeric_limits<std::int64_t>::max();
-constexpr std::size_t text_max_code_points = 50;
+constexpr std::size_t text_max_code_points = name_max_code_points;  // a longer text is in no name
 
 // A parameter that a path takes: keeps a value, or returns false where it is not what it must be.
 struct Parameter {

@@ -1,4 +1,4 @@
-// The rule for a name (API.md, "Adding").
+// The rule for a name.
 #include "visitor.hpp"
 
 #include "utf8.hpp"

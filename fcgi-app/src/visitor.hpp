@@ -10,7 +10,7 @@
 
 namespace app {
 
-// API.md, "Adding". Counted in code points after trimming; the table has the same rule as a CHECK.
+// Counted in code points after trimming; the table has the same rule as a CHECK.
 constexpr std::size_t name_max_code_points = 50;
 
 struct Visitor {
