@@ -124,7 +124,7 @@ def check_settings(project):
                 yield f'{name} is in the table of the {language} half, but not in .env.example'
             elif shown != defaults[name]:
                 yield f'{name} is {defaults[name] or "empty"} in .env.example, but {rows[name]} in the table of the {language} half'
-    programs = dict(re.findall(r'^([A-Z_]+)=\$\{\1:-(.*)\}$', project.read('local/common'), re.M))
+    programs = dict(re.findall(r'^([A-Z_]+)=\$\{\1:-(.*)\}$', project.read('local/common') + project.read('local/secrets'), re.M))
     programs.update(re.findall(r'^STATE_DIR=.*\$\{(STATE_DIR):-(\w+)\}', project.read('local/common'), re.M))
     members = dict(re.findall(r'^ +\S+ (\w+)(?: = |\{)(\d+)\}?;', project.read('fcgi-app/src/config.hpp'), re.M))
     reads = re.findall(r'"(APP_\w+)", config\.(\w+), ', project.read('fcgi-app/src/config.cpp'))
