@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -25,8 +26,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// How often a connection that holds half a request is looked at: epoll would report it without end.
-constexpr auto look_again_pause = 10ms;
+// What epoll calls those that are no connections.
+constexpr std::uint64_t stop_number = 0;
+constexpr std::uint64_t listener_number = 1;
 // How long a worker that got no descriptor for a connection waits before it tries again.
 constexpr auto accept_pause = 50ms;
 // Belt and braces: the gate lets libfcgi read only what is there, and an answer fits into the socket's buffer.
@@ -65,16 +67,16 @@ std::string head_text(const Response& response, bool with_length) {
 
 }  // namespace
 
-// One connection. It has one owner at a time: a worker, the list of half-sent ones, a Conversation, or, as
-// a plain pointer in its event, the epoll set. Only the owner may touch it.
+// One connection, alive while it is in the table or a Conversation has it. Events come to any worker at any time; who
+// takes the turn is alone with what is in here until it ends the turn, perhaps on another thread, or forgets the
+// connection.
 class FcgiServer::Connection {
 public:
-    Connection(FcgiServer& server, int accepted) : server_(server), fd(accepted) {
+    Connection(int accepted, std::uint64_t its_number) : fd(accepted), number(its_number) {
         FCGX_InitRequest(&fcgi, -1, 0);
         // Without these libfcgi would accept a connection of its own instead of reading this one.
         fcgi.ipcFd = fd;
         fcgi.keepConnection = 1;
-        server_.opened(this);
     }
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
@@ -84,27 +86,26 @@ public:
         const bool still_open = fcgi.ipcFd >= 0;
         FCGX_Free(&fcgi, 0);
         if (still_open) ::close(fd);
-        server_.closed(this);
     }
 
-private:
-    FcgiServer& server_;
+    bool take_turn() { return events_.fetch_add(1) == 0; }
+    // True: there were more events meanwhile, and nobody has looked.
+    bool end_turn() { return events_.exchange(0) > 1; }
 
-public:
     const int fd;
+    const std::uint64_t number;  // in the epoll set: a descriptor's number could be another connection's by then
     FCGX_Request fcgi{};
-    // Written by who hands the connection to the epoll set, read by who gets it from there: the kernel is no part
-    // of C++'s memory model, this is.
-    std::atomic<bool> in_epoll = false;
     std::optional<Watchdog::Watch> deadline;  // of a request that has not come whole, or of the first
-    std::shared_ptr<Conversation> streaming;  // in the epoll set, waiting for the client to take more
-    std::function<void(Exchange&)> next;
+    std::function<void()> next;               // of an answer that streams, once the peer can take more
+
+private:
+    std::atomic<int> events_ = 0;  // since the turn was taken, with the one that took it
 };
 
-// A request in hand, and its connection until it is answered.
+// A request in hand. It has the turn of its connection until it is answered.
 class FcgiServer::Conversation final : public Exchange {
 public:
-    Conversation(FcgiServer& server, std::unique_ptr<Connection> connection, Request received)
+    Conversation(FcgiServer& server, std::shared_ptr<Connection> connection, Request received)
         : Exchange(std::move(received)),
           server_(server),
           connection_(std::move(connection)),
@@ -113,6 +114,7 @@ public:
         ++server_.in_hand_;
     }
     ~Conversation() override {
+        if (connection_ != nullptr) server_.forget(*connection_);
         connection_.reset();
         const std::lock_guard lock(server_.mutex_);
         if (--server_.in_hand_ == 0) server_.none_in_hand_.notify_all();
@@ -127,49 +129,47 @@ public:
     void respond(const Response& response) override {
         put(head_text(response, true));
         if (response.body != nullptr && request.method != "HEAD") put(*response.body);
-        finish();
+        finish(peer_keeps_ && !server_.draining_);
     }
 
     void begin(const Response& head) override { put(head_text(head, false)); }
 
     void write(std::string_view piece, std::function<void(Exchange&)> next) override {
         put(piece);
-        if (next == nullptr) return finish();
+        if (next == nullptr) return finish(false);
         if (FCGX_FFlush(connection_->fcgi.out) != 0) return;  // gone: the caller lets go of this, and that closes
-        Connection& connection = *connection_;
-        connection.streaming = std::static_pointer_cast<Conversation>(shared_from_this());
-        connection.next = std::move(next);
-        server_.arm(connection, EPOLLOUT);
+        const std::shared_ptr<Connection> connection = connection_;
+        connection->next = [self = shared_from_this(), next = std::move(next)] { next(*self); };
+        connection->end_turn();
+        server_.watch_for(EPOLLOUT, connection->fd, connection->number, EPOLL_CTL_MOD);
     }
 
 private:
     void put(std::string_view text) { FCGX_PutStr(text.data(), static_cast<int>(text.size()), connection_->fcgi.out); }
 
-    void finish() {
-        FCGX_Request& fcgi = connection_->fcgi;
-        const bool keep = peer_keeps_ && !server_.draining_;
+    void finish(bool keep) {
+        const std::shared_ptr<Connection> connection = std::exchange(connection_, nullptr);
+        FCGX_Request& fcgi = connection->fcgi;
         fcgi.keepConnection = 1;  // closing is the Connection's, see there
-        if (!keep) let_peer_see_the_end();
+        if (!keep) let_peer_see_the_end(connection->fd);
         FCGX_Finish_r(&fcgi);
-        if (fcgi.ipcFd < 0) {
-            server_.log_.warning("answer_lost", {{"request_id", request.request_id}});
-        } else if (keep) {
-            return server_.park(std::move(connection_));
-        }
-        connection_.reset();
+        const bool sent = fcgi.ipcFd >= 0;
+        if (!sent) server_.log_.warning("answer_lost", {{"request_id", request.request_id}});
+        if (sent && keep) return server_.give_back(*connection);
+        server_.forget(*connection);
     }
 
-    // nginx may take a connection for its next request between reading the answer and seeing it closed, and then could not say
-    // whether that request was done. So a unix socket takes nothing more from here on (nginx sees that it sent nothing), and on
-    // TCP the answer's last bytes and the end travel together.
-    void let_peer_see_the_end() {
+    // nginx may take a connection for its next request between reading the answer and seeing it closed, and then could
+    // not say whether that request was done. So a unix socket takes nothing more from here on (nginx sees that it sent
+    // nothing), and on TCP the answer's last bytes and the end travel together.
+    static void let_peer_see_the_end(int fd) {
         const int yes = 1;
-        ::shutdown(connection_->fd, SHUT_RD);
-        ::setsockopt(connection_->fd, IPPROTO_TCP, TCP_CORK, &yes, sizeof yes);
+        ::shutdown(fd, SHUT_RD);
+        ::setsockopt(fd, IPPROTO_TCP, TCP_CORK, &yes, sizeof yes);
     }
 
     FcgiServer& server_;
-    std::unique_ptr<Connection> connection_;
+    std::shared_ptr<Connection> connection_;
     const bool peer_keeps_;
 };
 
@@ -180,23 +180,20 @@ FcgiServer::FcgiServer(const std::string& address, const FcgiServerLimits& limit
     listener_ = listen_on(address, static_cast<int>(limits_.connections_max));
     epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
     stop_ = ::eventfd(0, EFD_CLOEXEC);
-    epoll_event stop{.events = EPOLLIN, .data = {.ptr = &stop_}};
-    epoll_event listener{.events = EPOLLIN | EPOLLONESHOT, .data = {.ptr = &listener_}};
+    epoll_event stop{.events = EPOLLIN, .data = {.u64 = stop_number}};  // not EPOLLET: every worker is to see it
     if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, stop_, &stop) != 0 ||
-        ::epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &listener) != 0) {
+        !watch_for(EPOLLIN, listener_, listener_number, EPOLL_CTL_ADD)) {
         throw std::system_error(errno, std::generic_category(), "epoll");
     }
+    last_number_ = std::max(stop_number, listener_number);
     for (int i = 0; i < limits_.threads; ++i) workers_.emplace_back([this] { work(); });
 }
 
 FcgiServer::~FcgiServer() {
     drain();
-    half_sent_.clear();
-    for (const auto open = open_; Connection * connection : open) {
-        // One that streams belongs to its conversation, which goes with it.
-        if (const auto conversation = std::exchange(connection->streaming, nullptr)) continue;
-        delete connection;
-    }
+    // An answer that streams is its connection's, and has it too.
+    for (const auto open = std::exchange(open_, {}); const auto& [number, connection] : open)
+        connection->next = nullptr;
     ::close(listener_);
     ::close(stop_);
     ::close(epoll_);
@@ -208,10 +205,6 @@ void FcgiServer::drain() {
     // First nobody new, then whoever waits to be accepted, who may have sent a request already.
     unlink_socket(address_);
     accept_all();
-    {
-        const std::lock_guard lock(mutex_);
-        listening_ = false;
-    }
     ::shutdown(listener_, SHUT_RDWR);
     const auto start = std::chrono::steady_clock::now();
     std::this_thread::sleep_until(start + limits_.drain_ms);
@@ -226,104 +219,85 @@ void FcgiServer::drain() {
 
 void FcgiServer::work() {
     for (;;) {
-        const int timeout_ms = half_sent_count_ > 0 ? static_cast<int>(look_again_pause.count()) : -1;
         epoll_event event{};
-        const int count = ::epoll_wait(epoll_, &event, 1, timeout_ms);
-        if (timeout_ms >= 0) look_again();
-        if (count <= 0) continue;
-        if (event.data.ptr == &stop_) return;
-        if (event.data.ptr == &listener_) {
+        if (::epoll_wait(epoll_, &event, 1, -1) != 1) continue;
+        if (event.data.u64 == stop_number) return;
+        if (event.data.u64 == listener_number) {
             accept_all();
             continue;
         }
-        auto* connection = static_cast<Connection*>(event.data.ptr);
-        static_cast<void>(connection->in_epoll.load(std::memory_order_acquire));
-        const bool peer_closed = (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
-        if (connection->streaming != nullptr) {
-            continue_stream(*connection, peer_closed);
-        } else {
-            look_at(std::unique_ptr<Connection>(connection), peer_closed);
+        std::shared_ptr<Connection> connection;
+        {
+            const std::lock_guard lock(mutex_);
+            const auto found = open_.find(event.data.u64);
+            if (found == open_.end()) continue;
+            connection = found->second;
         }
+        if (connection->take_turn()) look_at(connection, (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
     }
 }
 
-// Until none waits: what is left in the queue would wait for a whole turn of busy workers.
 void FcgiServer::accept_all() {
-    for (;;) {
-        {
-            const std::lock_guard lock(mutex_);
-            if (!listening_) return;
-            if (open_.size() >= limits_.connections_max) {
-                listening_ = false;  // the next connection that closes takes it up again
-                return;
-            }
-        }
-        const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-        if (fd < 0) {
-            if (errno == EINTR || errno == ECONNABORTED) continue;
-            if (errno != EAGAIN && errno != EINVAL) {
-                // Out of descriptors or memory: the connections wait in the queue meanwhile. One line a time.
-                if (accept_error_.exchange(errno) != errno) {
-                    log_.error("accept_failed", {{"reason", std::string_view(std::strerror(errno))}});
-                }
-                std::this_thread::sleep_for(accept_pause);
-            }
-            return arm_listener();
-        }
+    const int error = accept_while_there_is_room();
+    if (error == 0 || error == EAGAIN || error == EINVAL) {  // EINVAL: draining has shut the listener down
         accept_error_ = 0;
+        return;
+    }
+    // Out of descriptors or memory: the connections wait in the queue meanwhile. One line a time.
+    if (accept_error_.exchange(error) != error)
+        log_.error("accept_failed", {{"reason", std::string_view(std::strerror(error))}});
+    std::this_thread::sleep_for(accept_pause);
+    watch_for(EPOLLIN, listener_, listener_number, EPOLL_CTL_MOD);
+}
+
+// Until none waits or one fails (its errno then; 0: there is no more room, and the next one that closes makes some).
+int FcgiServer::accept_while_there_is_room() {
+    const std::lock_guard lock(mutex_);
+    while (open_.size() < limits_.connections_max) {
+        const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+        if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;
+        if (fd < 0) return errno;
         ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &read_limit, sizeof read_limit);
         ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &write_limit, sizeof write_limit);
         ::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer_bytes, sizeof send_buffer_bytes);
-        auto connection = std::make_unique<Connection>(*this, fd);
+        const auto connection = std::make_shared<Connection>(fd, ++last_number_);
         connection->deadline.emplace(watchdog_.watch(fd, limits_.request_read_ms));
-        park(std::move(connection));
+        open_.emplace(connection->number, connection);
+        if (!watch_for(EPOLLIN, fd, connection->number, EPOLL_CTL_ADD)) open_.erase(connection->number);
     }
+    return 0;
 }
 
-void FcgiServer::look_at(std::unique_ptr<Connection> connection, bool peer_closed) {
-    // A peer that has gone does not wait for what it asked (it may be long ago, if this process was stopped).
-    if (peer_closed) return;
+void FcgiServer::look_at(const std::shared_ptr<Connection>& connection, bool peer_closed) {
+    if (const auto next = std::exchange(connection->next, nullptr)) {
+        if (!peer_closed) next();
+        return;  // if nobody kept the conversation, its end closes the connection
+    }
     std::array<char, request_max_bytes> bytes;
-    const ssize_t count = ::recv(connection->fd, bytes.data(), bytes.size(), MSG_PEEK | MSG_DONTWAIT);
-    if (count <= 0) return;
+    // A peer that has gone does not wait for what it asked (it may be long ago, if this process was stopped).
+    const ssize_t count = peer_closed ? 0 : ::recv(connection->fd, bytes.data(), bytes.size(), MSG_PEEK | MSG_DONTWAIT);
+    if (count < 0 && errno == EAGAIN) return give_back(*connection);  // an event of what has been read already
+    if (count <= 0) return forget(*connection);
     switch (inspect({bytes.data(), static_cast<std::size_t>(count)})) {
         case Framing::whole:
             connection->deadline.reset();
-            return receive(std::move(connection));
-        case Framing::incomplete: {
+            return receive(connection);
+        case Framing::incomplete:
+            // What is still to come will be an event, as the set is edge-triggered.
             if (!connection->deadline)
                 connection->deadline.emplace(watchdog_.watch(connection->fd, limits_.request_read_ms));
-            const std::lock_guard lock(mutex_);
-            half_sent_.push_back(std::move(connection));
-            ++half_sent_count_;
-            return;
-        }
+            return give_back(*connection);
         case Framing::malformed:
             log_.warning("malformed_request", {{"bytes", static_cast<std::int64_t>(count)}});
+            return forget(*connection);
     }
 }
 
-void FcgiServer::look_again() {
-    std::vector<std::unique_ptr<Connection>> half_sent;
-    {
-        const std::lock_guard lock(mutex_);
-        const auto now = std::chrono::steady_clock::now();
-        if (now < look_again_at_) return;
-        look_again_at_ = now + look_again_pause;
-        half_sent.swap(half_sent_);
-        half_sent_count_ -= half_sent.size();
-    }
-    for (auto& connection : half_sent) {
-        pollfd peer{.fd = connection->fd, .events = POLLRDHUP, .revents = 0};
-        look_at(std::move(connection), ::poll(&peer, 1, 0) != 0);
-    }
-}
-
-void FcgiServer::receive(std::unique_ptr<Connection> connection) {
+void FcgiServer::receive(const std::shared_ptr<Connection>& connection) {
     FCGX_Request& fcgi = connection->fcgi;
     if (FCGX_Accept_r(&fcgi) != 0) {
         log_.error("defect", {{"reason", "libfcgi refused a request that the gate had passed"}});
-        return;
+        return forget(*connection);
     }
     Request request{.method = param(fcgi, "REQUEST_METHOD"),
                     .path = param(fcgi, "DOCUMENT_URI"),
@@ -335,45 +309,29 @@ void FcgiServer::receive(std::unique_ptr<Connection> connection) {
                     .if_none_match = param(fcgi, "HTTP_IF_NONE_MATCH"),
                     .authorization = param(fcgi, "HTTP_AUTHORIZATION"),
                     .sec_fetch_site = param(fcgi, "HTTP_SEC_FETCH_SITE")};
-    handle_(std::make_shared<Conversation>(*this, std::move(connection), std::move(request)));
+    handle_(std::make_shared<Conversation>(*this, connection, std::move(request)));
 }
 
-void FcgiServer::continue_stream(Connection& connection, bool peer_closed) {
-    const auto conversation = std::exchange(connection.streaming, nullptr);
-    const auto next = std::exchange(connection.next, nullptr);
-    if (!peer_closed) next(*conversation);
+// Ends the turn. From here on another thread may have the connection.
+void FcgiServer::give_back(Connection& connection) {
+    if (connection.end_turn()) watch_for(EPOLLIN, connection.fd, connection.number, EPOLL_CTL_MOD);
 }
 
-void FcgiServer::park(std::unique_ptr<Connection> connection) { arm(*connection.release(), EPOLLIN | EPOLLRDHUP); }
-
-// From here on another thread may have the connection already.
-void FcgiServer::arm(Connection& connection, unsigned events) {
-    epoll_event event{.events = events | EPOLLONESHOT, .data = {.ptr = &connection}};
-    const bool known = connection.in_epoll.exchange(true, std::memory_order_acq_rel);
-    const int operation = known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    ::epoll_ctl(epoll_, operation, connection.fd, &event);
-}
-
-void FcgiServer::arm_listener() {
-    const std::lock_guard lock(mutex_);
-    if (!listening_) return;
-    epoll_event event{.events = EPOLLIN | EPOLLONESHOT, .data = {.ptr = &listener_}};
-    ::epoll_ctl(epoll_, EPOLL_CTL_MOD, listener_, &event);
-}
-
-void FcgiServer::opened(Connection* connection) {
-    const std::lock_guard lock(mutex_);
-    open_.insert(connection);
-}
-
-void FcgiServer::closed(Connection* connection) {
+// Lets the connection end, with its turn, as soon as nobody has it any more.
+void FcgiServer::forget(const Connection& connection) {
+    std::size_t before = 0;
     {
         const std::lock_guard lock(mutex_);
-        open_.erase(connection);
-        if (listening_ || draining_) return;
-        listening_ = true;
+        before = open_.size();
+        open_.erase(connection.number);
     }
-    arm_listener();
+    if (before == limits_.connections_max) watch_for(EPOLLIN, listener_, listener_number, EPOLL_CTL_MOD);
+}
+
+// Each change is an event, once; so is a state that is there already when this is called.
+bool FcgiServer::watch_for(unsigned events, int fd, std::uint64_t number, int operation) const {
+    epoll_event event{.events = events | EPOLLRDHUP | EPOLLET, .data = {.u64 = number}};
+    return ::epoll_ctl(epoll_, operation, fd, &event) == 0;
 }
 
 bool fcgi_probe(const std::string& address, const std::string& path, std::chrono::milliseconds limit) {

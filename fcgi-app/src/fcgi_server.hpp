@@ -1,6 +1,6 @@
-// A FastCGI responder on libfcgi that no peer can hold up: connections wait in one epoll set, and a worker takes one
-// only when a whole request lies in its buffer (gate.hpp). The worker reads it, hands it on as an Exchange, and
-// takes the next; whoever answers, on whatever thread, puts the connection back. Knows nothing of paths,
+// A FastCGI responder on libfcgi that no peer can hold up: connections wait in one epoll set, and a worker turns to one
+// only to look whether a whole request lies in its buffer (gate.hpp). Then it reads the request, hands it on as an
+// Exchange and takes the next; whoever answers, on whatever thread, gives the connection back. Knows nothing of paths,
 // visitors or databases. The only user of libfcgi.
 #pragma once
 
@@ -11,12 +11,13 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 namespace app {
@@ -25,7 +26,7 @@ struct FcgiServerLimits {
     int threads = 2;
     std::size_t connections_max = 1024;               // then new ones wait in the listen queue
     std::chrono::milliseconds request_read_ms{1000};  // from a connection's or a request's first sign to its last byte
-    std::chrono::milliseconds drain_ms{500};          // how long parked connections are still served at the end
+    std::chrono::milliseconds drain_ms{500};          // how long idle connections are still served at the end
     std::chrono::milliseconds drain_max_ms{15'000};   // how long requests in hand are waited for
 };
 
@@ -33,8 +34,8 @@ class FcgiServer {
 public:
     using Handle = std::function<void(const ExchangePtr&)>;
 
-    // Listens at once on `address` (socket.hpp) or throws std::runtime_error. `handle` runs on the workers and must neither
-    // wait nor throw.
+    // Listens at once on `address` (socket.hpp) or throws std::runtime_error. `handle` runs on the workers and must
+    // neither wait nor throw.
     FcgiServer(const std::string& address, const FcgiServerLimits& limits, Handle handle, Watchdog& watchdog, Log& log);
     FcgiServer(const FcgiServer&) = delete;
     FcgiServer& operator=(const FcgiServer&) = delete;
@@ -50,15 +51,12 @@ private:
 
     void work();
     void accept_all();
-    void look_at(std::unique_ptr<Connection> connection, bool peer_closed);
-    void look_again();
-    void receive(std::unique_ptr<Connection> connection);
-    void continue_stream(Connection& connection, bool peer_closed);
-    void park(std::unique_ptr<Connection> connection);
-    void arm(Connection& connection, unsigned events);
-    void arm_listener();
-    void opened(Connection* connection);
-    void closed(Connection* connection);
+    int accept_while_there_is_room();
+    void look_at(const std::shared_ptr<Connection>& connection, bool peer_closed);
+    void receive(const std::shared_ptr<Connection>& connection);
+    void give_back(Connection& connection);
+    void forget(const Connection& connection);
+    bool watch_for(unsigned events, int fd, std::uint64_t number, int operation) const;
 
     const FcgiServerLimits limits_;
     const Handle handle_;
@@ -69,14 +67,11 @@ private:
     int epoll_ = -1;
     int stop_ = -1;  // an eventfd: readable once the workers are to end
     std::atomic<bool> draining_ = false;
-    std::atomic<std::size_t> half_sent_count_ = 0;
     std::atomic<int> accept_error_ = 0;  // the last errno that was logged
 
     std::mutex mutex_;  // guards what follows
-    std::unordered_set<Connection*> open_;
-    bool listening_ = true;  // the listener is in the epoll set, or about to be
-    std::vector<std::unique_ptr<Connection>> half_sent_;
-    std::chrono::steady_clock::time_point look_again_at_{};
+    std::unordered_map<std::uint64_t, std::shared_ptr<Connection>> open_;
+    std::uint64_t last_number_ = 0;
     std::size_t in_hand_ = 0;
     std::condition_variable none_in_hand_;
 

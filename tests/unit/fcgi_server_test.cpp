@@ -69,7 +69,7 @@ public:
     }
     bool closed_by_server() const {
         char byte = 0;
-        return ::recv(fd_, &byte, 1, 0) == 0;
+        return ::recv(fd_, &byte, 1, 0) <= 0;  // a reset, if it had not read all that was sent
     }
 
 private:
