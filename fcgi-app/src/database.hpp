@@ -31,10 +31,9 @@ public:
 
 using Name = std::optional<std::string>;  // none: the visitor is called Visitor_{id}
 
-// An addition with its client's key, which makes sending it twice harmless.
-struct KeyedAddition {
-    std::string key;  // 1 to 64 bytes, no two alike in one call
+struct Addition {
     Name name;
+    std::string key;  // its client's, 1 to 64 bytes, which makes sending it twice harmless; empty: it has none
 };
 
 struct Added {
@@ -51,21 +50,18 @@ public:
     Database& operator=(const Database&) = delete;
     virtual ~Database() = default;
 
-    // One statement, one commit; the answers are in the order of the names. `batch_key` (1 to 64 bytes) makes it harmless to
-    // send the same batch twice.
-    virtual std::vector<Visitor> add(const std::string& batch_key, const std::vector<Name>& names) = 0;
-    virtual std::vector<Added> add_keyed(const std::vector<KeyedAddition>& additions) = 0;
+    // One statement, one commit; the answers are in the order of the additions. `batch_key` (1 to 64 bytes) makes it
+    // harmless to send the same batch twice.
+    virtual std::vector<Added> add(const std::string& batch_key, const std::vector<Addition>& additions) = 0;
     // The ids that were there and are gone now.
     virtual std::vector<std::int64_t> remove(const std::vector<std::int64_t>& ids) = 0;
-    // Forgets the keys of clients and of batches that are older than they have to be, at most `rows_max` of each; returns how
-    // many of the more numerous ones.
+    // Forgets the keys of clients and of batches that are older than they have to be, at most `rows_max` of each;
+    // returns how many of the more numerous ones.
     virtual int purge_keys(int rows_max) = 0;
 
     // Pages of all visitors (no text in the questions), from one snapshot, in the order of the questions.
     virtual std::vector<Page> pages(const std::vector<PageQuestion>& questions) = 0;
     virtual Page search(const PageQuestion& question) = 0;
-    // Those of `ids` that are there, in any order.
-    virtual std::vector<Visitor> visitors(const std::vector<std::int64_t>& ids) = 0;
     virtual Stats stats(int days) = 0;
     // Oldest first, ids above `after`, at most `rows_max`.
     virtual std::vector<Visitor> rows(std::int64_t after, int rows_max) = 0;

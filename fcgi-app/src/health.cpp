@@ -20,12 +20,10 @@ void respond(Exchange& exchange, int status, std::string body) {
 
 // Nothing to retry: the next check asks anew.
 Health::Health(const Connect& connect, DatabaseState& state)
-    : lane_(
-          {.queue_wait_ms = interval, .retry_ms = std::chrono::milliseconds{0}}, connect, state,
-          [this](Database& database, std::vector<Check>& checks) { check(database, checks); },
-          [] { return database_away(); }) {}
+    : lane_({.queue_wait_ms = interval, .retry_ms = std::chrono::milliseconds{0}}, connect, state,
+            [this](Database& database, std::vector<Check>& checks) { check(database, checks); }) {}
 
-void Health::answer(const ExchangePtr& exchange) { lane_.push({exchange, Clock::now()}); }
+void Health::answer(const ExchangePtr& exchange) { lane_.push({{exchange}}); }
 
 void Health::Check::fail(const Problem& problem) {
     respond(*std::exchange(exchange, nullptr), 503, health_json(false, problem.detail));

@@ -19,10 +19,7 @@ public:
     void close() { lane_.close(); }
 
 private:
-    struct Check {
-        ExchangePtr exchange;
-        Clock::time_point arrived;
-
+    struct Check : Job {
         void fail(const Problem& problem);
     };
 

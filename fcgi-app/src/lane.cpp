@@ -2,6 +2,13 @@
 #include "lane.hpp"
 
 namespace app {
+namespace {
+
+Problem try_again(std::string_view type, std::string detail) {
+    return {.status = 503, .type = type, .detail = std::move(detail), .headers = {{"Retry-After", "1"}}};
+}
+
+}  // namespace
 
 void DatabaseState::lost(const void* lane, const std::string& reason) {
     const std::lock_guard lock(mutex_);
@@ -18,26 +25,16 @@ void DatabaseState::connected(const void* lane) {
     log_.info("database_connected", {});
 }
 
-Problem database_away(std::string detail) {
-    return {.status = 503,
-            .type = "/problems/database-away",
-            .detail = std::move(detail),
-            .headers = {{"Retry-After", "1"}}};
-}
+Problem database_away(std::string detail) { return try_again("/problems/database-away", std::move(detail)); }
 
 Problem overloaded() {
-    return {.status = 503,
-            .type = "/problems/overloaded",
-            .detail = "The service has more to do than it can do in time. Nothing was changed.",
-            .headers = {{"Retry-After", "1"}}};
+    return try_again("/problems/overloaded",
+                     "The service has more to do than it can do in time. Nothing was changed.");
 }
 
 Problem outcome_unknown() {
-    return {
-        .status = 503,
-        .type = "/problems/outcome-unknown",
-        .detail = "The connection to the database was lost before it confirmed this. It may or may not have been done.",
-        .headers = {{"Retry-After", "1"}}};
+    return try_again("/problems/outcome-unknown",
+                     "The connection to the database was lost before it confirmed this. It may or may not have been done.");
 }
 
 }  // namespace app

@@ -1,10 +1,7 @@
-// A queue in front of one database connection, and the thread that empties it: whatever waits when the thread is free is one
-// batch. The thread makes the connection, and makes it anew when it is lost; while there is none, jobs are refused at once
-// instead of waiting for it. Knows neither SQL nor what a job asks. push() and close() from any thread; the functions that it is
-// given run on the lane's own.
-//
-// A Job has: `ExchangePtr exchange` (reset once answered), `Clock::time_point arrived`, and
-// `void fail(const Problem&)`, which answers it.
+// A queue in front of one database connection, and the thread that empties it: whatever waits when the thread is free
+// is one batch. The thread makes the connection, and makes it anew when it is lost; while there is none, jobs are
+// refused at once instead of waiting for it. Knows neither SQL nor what a job asks. push() and close() from any thread;
+// the work runs on the lane's own.
 #pragma once
 
 #include "database.hpp"
@@ -12,8 +9,8 @@
 #include "log.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
+#include <concepts>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -31,12 +28,13 @@ namespace app {
 
 using Clock = std::chrono::steady_clock;
 
+// What a client is told when the database does not do what it should.
 Problem database_away(std::string detail = "The database cannot be reached just now.");
 Problem overloaded();
 Problem outcome_unknown();
 
-// What all lanes together know of the database, so that an outage is a line for each of its reasons and one for its end,
-// however many connections it cost. Any thread.
+// What all lanes together know of the database, so that an outage is a line for each of its reasons and one for its
+// end, however many connections it cost. Any thread.
 class DatabaseState {
 public:
     explicit DatabaseState(Log& log) : log_(log) {}
@@ -54,44 +52,43 @@ private:
 
 struct LaneLimits {
     std::size_t queue_max = 1024;                   // jobs
-    std::size_t batch_max = 1024;                   // jobs
+    std::size_t batch_max = 256;                    // jobs
     std::chrono::milliseconds queue_wait_ms{1500};  // a job older than this is not begun any more
-    std::chrono::milliseconds retry_ms{2400};       // a job older than this is not tried again
+    std::chrono::milliseconds retry_ms{2400};       // nor tried again if the first of its batch is older than this
 };
 
-template <class Job>
+// What every kind of job has, beside `void fail(const Problem&)`, which answers it.
+struct Job {
+    ExchangePtr exchange;  // reset once answered
+    Clock::time_point arrived = Clock::now();
+    bool in_doubt = false;  // it was under way when a connection was lost, and may have been done
+};
+
+template <std::derived_from<Job> Kind>
 class Lane {
 public:
-    // Answers each job of the batch, or throws DatabaseError; then those not answered yet may be given again.
-    using Work = std::function<void(Database&, std::vector<Job>&)>;
-    // A small step of housekeeping between two batches; true if there is more of it to do soon.
-    using Chore = std::function<bool(Database&)>;
+    // Answers each job of a batch, or throws DatabaseError. A batch whose connection was lost is given again, with
+    // those of its jobs that were not answered, in their order: safe for reads, and for writes if they have a key.
+    using Work = std::function<void(Database&, std::vector<Kind>&)>;
 
-    // `after_loss` makes the problem of a job that was under way when the connection was lost for good.
-    Lane(LaneLimits limits, Connect connect, DatabaseState& state, Work work, std::function<Problem()> after_loss,
-         Chore chore = {})
-        : limits_(limits),
-          connect_(std::move(connect)),
-          state_(state),
-          work_(std::move(work)),
-          after_loss_(std::move(after_loss)),
-          chore_(std::move(chore)),
-          thread_([this] { run(); }) {}
+    Lane(LaneLimits limits, Connect connect, DatabaseState& state, Work work)
+        : limits_(limits), connect_(std::move(connect)), state_(state), work_(std::move(work)), thread_([this] {
+              run();
+          }) {}
     Lane(const Lane&) = delete;
     Lane& operator=(const Lane&) = delete;
     ~Lane() { close(); }
 
-    void push(Job job) {
-        if (!available_.load(std::memory_order_relaxed)) return job.fail(database_away());
-        {
-            const std::lock_guard lock(mutex_);
-            if (!closed_ && queue_.size() < limits_.queue_max) {
-                queue_.push_back(std::move(job));
-                wake_.notify_one();
-                return;
-            }
+    void push(Kind job) {
+        std::unique_lock lock(mutex_);
+        const bool away = !available_;
+        if (!away && !closed_ && queue_.size() < limits_.queue_max) {
+            queue_.push_back(std::move(job));
+            wake_.notify_one();
+            return;
         }
-        job.fail(overloaded());
+        lock.unlock();
+        job.fail(away ? database_away() : overloaded());
     }
 
     // Takes no more jobs, and returns when those that wait have been answered.
@@ -107,124 +104,82 @@ public:
 private:
     static constexpr std::chrono::milliseconds pause_first{100};
     static constexpr std::chrono::milliseconds pause_max{1000};
-    static constexpr std::chrono::milliseconds pause_retry{50};
-    static constexpr std::chrono::milliseconds chore_soon{20};
-    static constexpr std::chrono::milliseconds chore_later{5000};
-    static constexpr std::chrono::milliseconds idle_pause{60'000};
+    static constexpr std::chrono::milliseconds pause_in_doubt{50};
     static constexpr std::chrono::microseconds gather_per_job{100};
     static constexpr std::chrono::microseconds gather_max{500};
 
     void run() {
-        std::vector<Job> jobs;
-        std::chrono::milliseconds pause{0};
-        while (take(jobs, pause)) {
+        std::vector<Kind> jobs;  // taken, and not answered yet
+        while (!jobs.empty() || take(jobs)) {
             const std::size_t taken = jobs.size();
-            pause = turn(jobs);
-            jobs.clear();
-            gather(taken);
+            refuse_late(jobs);
+            if (!database_ && !connect()) {
+                wait_for_connection(jobs);
+            } else if (!jobs.empty()) {
+                work(jobs);
+                gather(taken);
+            }
         }
     }
 
-    // Waits for jobs, for `pause` at most. False: closed, and nothing is left.
-    bool take(std::vector<Job>& jobs, std::chrono::milliseconds pause) {
+    // Waits for jobs; without a connection, until it is time to try for one. False: closed, and nothing is left.
+    bool take(std::vector<Kind>& jobs) {
         std::unique_lock lock(mutex_);
-        wake_.wait_for(lock, pause, [this] { return closed_ || !queue_.empty(); });
+        const auto wanted = [this] { return closed_ || !queue_.empty(); };
+        if (database_) {
+            wake_.wait(lock, wanted);
+        } else {
+            wake_.wait_for(lock, jittered(pause_), wanted);
+        }
         if (closed_ && queue_.empty()) return false;
-        // What is too old comes along to be refused, and takes nobody's place: else an overloaded service would do half-empty
-        // batches.
+        // What is too old comes along to be refused, and takes nobody's place: else an overloaded service would do
+        // half-empty batches.
         auto end = queue_.begin();
         for (std::size_t counted = 0; end != queue_.end() && counted < limits_.batch_max; ++end)
-            counted += in_time(*end);
+            counted += end->arrived > Clock::now() - limits_.queue_wait_ms;
         jobs.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
         queue_.erase(queue_.begin(), end);
         return true;
     }
 
-    // Where many ask at once, a moment's rest makes the next batch larger and each job cheaper (tests/bench/README.md has the
-    // figures). A lone job never waits, and neither does the one behind it.
+    // Nobody waits for these, or nobody should any more. A batch in doubt stays whole, and is given up whole.
+    void refuse_late(std::vector<Kind>& jobs) {
+        if (jobs.empty()) return;
+        const auto now = Clock::now();
+        if (jobs.front().in_doubt) {
+            if (jobs.front().arrived + limits_.retry_ms <= now) fail_all(jobs, database_away());
+            return;
+        }
+        std::erase_if(jobs, [&](Kind& job) {
+            if (!job.exchange->client_waits()) return true;
+            if (job.arrived + limits_.queue_wait_ms > now) return false;
+            job.fail(overloaded());
+            return true;
+        });
+    }
+
+    void work(std::vector<Kind>& jobs) {
+        try {
+            work_(*database_, jobs);
+            jobs.clear();
+        } catch (const DatabaseError& error) {
+            std::erase_if(jobs, [](const Kind& job) { return job.exchange == nullptr; });
+            const bool lost = error.fault == DatabaseFault::lost;
+            if (lost || error.fault == DatabaseFault::refused) disconnect(error.what());
+            if (!lost) fail_all(jobs, database_away("The database could not do this in time."));
+            for (Kind& job : jobs) job.in_doubt = true;
+        }
+    }
+
+    // Where many ask at once, a moment's rest makes the next batch larger and each job cheaper (tests/bench/README.md
+    // has the figures). A lone job never waits, and neither does the one behind it.
     static void gather(std::size_t taken) {
         if (taken > 1)
             std::this_thread::sleep_for(std::min<std::chrono::microseconds>(gather_per_job * (taken - 1), gather_max));
     }
 
-    std::chrono::milliseconds turn(std::vector<Job>& jobs) {
-        drop_unwanted(jobs);
-        if (!database_) {
-            // They came before the loss was known, and making a connection may take seconds; of a new process's first
-            // connection nothing is known yet.
-            if (!available_) fail_all(jobs, database_away());
-            if (!connect()) {
-                available_ = false;
-                fail_all(jobs, database_away());
-                return grown_pause();
-            }
-        }
-        try {
-            if (!jobs.empty()) work_(*database_, jobs);
-        } catch (const DatabaseError& error) {
-            recover(jobs, error);
-        }
-        if (database_ && chore_ && Clock::now() >= chore_at_) do_chore();
-        if (!database_) return std::chrono::milliseconds{0};
-        return chore_ ? std::chrono::ceil<std::chrono::milliseconds>(chore_at_ - Clock::now()) : idle_pause;
-    }
-
-    void do_chore() {
-        bool more = false;
-        try {
-            more = chore_(*database_);
-        } catch (const DatabaseError& error) {
-            if (error.fault != DatabaseFault::busy) disconnect(error.what());
-        }
-        chore_at_ = Clock::now() + (more ? chore_soon : chore_later);
-    }
-
-    // Sends again what was under way when the connection was lost. That is safe for reads, and for writes
-    // since each addition has a key; a server that restarts is back within a second or so.
-    void recover(std::vector<Job>& jobs, DatabaseError error) {
-        bool in_doubt = false;  // from the first loss on: a later refusal does not undo what may have been committed
-        for (;;) {
-            const bool lost = error.fault == DatabaseFault::lost;
-            if (lost || error.fault == DatabaseFault::refused) disconnect(error.what());
-            std::erase_if(jobs, [](const Job& job) { return job.exchange == nullptr; });
-            in_doubt = in_doubt || lost;
-            if (!lost) {
-                return fail_all(jobs,
-                                in_doubt ? after_loss_() : database_away("The database could not do this in time."));
-            }
-            while (!database_) {
-                fail_older(jobs, limits_.retry_ms, after_loss_);
-                if (jobs.empty()) return;
-                if (!connect()) std::this_thread::sleep_for(pause_retry);
-            }
-            try {
-                return work_(*database_, jobs);
-            } catch (const DatabaseError& again) {
-                error = again;
-            }
-        }
-    }
-
-    bool in_time(const Job& job) const { return job.arrived > Clock::now() - limits_.queue_wait_ms; }
-
-    // Nobody waits for these, or nobody should any more.
-    void drop_unwanted(std::vector<Job>& jobs) {
-        std::erase_if(jobs, [](const Job& job) { return !job.exchange->client_waits(); });
-        fail_older(jobs, limits_.queue_wait_ms, overloaded);
-    }
-
-    static void fail_older(std::vector<Job>& jobs, std::chrono::milliseconds age,
-                           const std::function<Problem()>& make_problem) {
-        const auto oldest = Clock::now() - age;
-        std::erase_if(jobs, [&](Job& job) {
-            if (job.arrived > oldest) return false;
-            job.fail(make_problem());
-            return true;
-        });
-    }
-
-    static void fail_all(std::vector<Job>& jobs, const Problem& problem) {
-        for (Job& job : jobs) job.fail(problem);
+    static void fail_all(std::vector<Kind>& jobs, const Problem& problem) {
+        for (Kind& job : jobs) job.fail(problem);
         jobs.clear();
     }
 
@@ -232,24 +187,42 @@ private:
         try {
             database_ = connect_();
         } catch (const DatabaseError& error) {
-            state_.lost(this, error.what());
+            disconnect(error.what());
             return false;
         }
         state_.connected(this);
-        pause_ = pause_first;
+        pause_ = std::chrono::milliseconds{0};
+        const std::lock_guard lock(mutex_);
         available_ = true;
         return true;
     }
 
     void disconnect(const std::string& reason) {
-        available_ = false;
         database_.reset();
         state_.lost(this, reason);
+        const std::lock_guard lock(mutex_);
+        available_ = false;
     }
 
-    // Growing and jittered, so that many processes do not come back in step.
-    std::chrono::milliseconds grown_pause() {
-        const auto pause = std::exchange(pause_, std::min(pause_ * 2, pause_max));
+    // A server that restarts is back within a second or so: for those in doubt that is worth a wait. The others came
+    // before the loss was known.
+    void wait_for_connection(std::vector<Kind>& jobs) {
+        std::deque<Kind> others;
+        {
+            const std::lock_guard lock(mutex_);
+            others.swap(queue_);
+        }
+        for (Kind& job : others) job.fail(database_away());
+        if (!jobs.empty() && jobs.front().in_doubt) {
+            std::this_thread::sleep_for(pause_in_doubt);
+        } else {
+            fail_all(jobs, database_away());
+            pause_ = std::clamp(pause_ * 2, pause_first, pause_max);
+        }
+    }
+
+    // So that many processes do not come back in step.
+    std::chrono::milliseconds jittered(std::chrono::milliseconds pause) {
         return std::chrono::milliseconds{
             std::uniform_int_distribution<long>(pause.count() / 2, pause.count())(random_)};
     }
@@ -258,18 +231,15 @@ private:
     const Connect connect_;
     DatabaseState& state_;
     const Work work_;
-    const std::function<Problem()> after_loss_;
-    const Chore chore_;
-    std::atomic<bool> available_ = true;  // as far as is known
 
-    std::mutex mutex_;  // guards the queue and closed_
+    std::mutex mutex_;  // guards what follows, up to the next blank line
     std::condition_variable wake_;
-    std::deque<Job> queue_;
+    std::deque<Kind> queue_;
+    bool available_ = true;  // as far as is known
     bool closed_ = false;
 
     std::unique_ptr<Database> database_;  // this and the rest: only by the lane's thread
-    Clock::time_point chore_at_{};
-    std::chrono::milliseconds pause_ = pause_first;
+    std::chrono::milliseconds pause_{0};
     std::minstd_rand random_{std::random_device{}()};
     std::thread thread_;  // last: it uses all of the above
 };

@@ -78,10 +78,10 @@ void serve(const app::Config& config, app::Log& log) {
     };
 
     // A call that the watchdog ended is not tried again: what froze it would freeze the next one.
-    const app::StoreLimits store_limits{.queue_max = config.queue_max,
-                                        .batch_max_rows = config.batch_max_rows,
-                                        .queue_wait_ms = config.queue_wait_ms,
-                                        .retry_ms = config.database_call_ms - 100ms};
+    const app::LaneLimits store_limits{.queue_max = config.queue_max,
+                                       .batch_max = config.batch_max_rows,
+                                       .queue_wait_ms = config.queue_wait_ms,
+                                       .retry_ms = config.database_call_ms - 100ms};
     app::DatabaseState database_state(log);
     app::Store store(store_limits, connect(config.database_call_ms, 0ms),
                      connect(config.database_call_ms, search_statement_ms), database_state, log);

@@ -8,7 +8,6 @@
 #include <limits>
 #include <pqxx/pqxx>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 
 namespace app {
@@ -19,44 +18,39 @@ struct Statement {
     const char* sql;
 };
 
-// The batch's row tells whoever sends it again what it added, also of visitors that are deleted by then (xmax tells whether
-// this statement made the row).
+// The batch's row tells whoever sends it again which ids it has, also of visitors that are deleted by then (xmax tells
+// whether this statement made the row). A key's row tells the same to a client that asks again: it keeps the id of the
+// first addition with it, and whatever has another id is a replay. Keys are inserted in their order, so that two writers
+// never wait for each other crosswise. DO UPDATE instead of DO NOTHING: only so a row that another transaction is just
+// committing is seen.
 constexpr Statement add_batch{"add_batch", R"(
     WITH asked AS MATERIALIZED (
-        SELECT name, number, nextval('visitors_id_seq') AS id
-        FROM unnest($2::text[]) WITH ORDINALITY AS asked (name, number)
+        SELECT name, key, number, nextval('visitors_id_seq') AS id
+        FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS asked (name, key, number)
     ), batch AS (
         INSERT INTO batches AS b (key, ids, created_at)
         SELECT $1::text, array_agg(id ORDER BY number), clock_timestamp() FROM asked
         ON CONFLICT ON CONSTRAINT batches_pkey DO UPDATE SET key = EXCLUDED.key
-        RETURNING b.ids, b.created_at, b.xmax = 0 AS fresh
-    ), answer AS (
-        SELECT ids[number::int] AS id, coalesce(name, 'Visitor_' || ids[number::int]) AS name, created_at, fresh, number
-        FROM asked CROSS JOIN batch
-    ), added AS (
-        INSERT INTO visitors (id, name, created_at)
-        SELECT id, name, created_at FROM answer WHERE fresh ORDER BY number
-    )
-    SELECT id, name, created_at FROM answer ORDER BY number)"};
-
-// Keys are inserted in their order, so that two writers never wait for each other crosswise. DO UPDATE instead of
-// DO NOTHING: only so a key that another transaction is just committing is seen.
-constexpr Statement add_keyed_visitors{"add_keyed_visitors", R"(
-    WITH asked AS MATERIALIZED (
-        SELECT key, name, nextval('visitors_id_seq') AS id, clock_timestamp() AS at
-        FROM unnest($1::text[], $2::text[]) AS asked (key, name)
+        RETURNING b.ids, b.created_at, b.xmax = 0 AS unsent
     ), kept AS (
         INSERT INTO idempotency_keys AS k (key, requested_name, visitor_id, created_at)
-        SELECT key, name, id, at FROM asked ORDER BY key
+        SELECT DISTINCT ON (key) key, name, ids[number], created_at
+        FROM asked CROSS JOIN batch WHERE key IS NOT NULL ORDER BY key, number
         ON CONFLICT ON CONSTRAINT idempotency_keys_pkey DO UPDATE SET key = EXCLUDED.key
-        RETURNING k.key, k.requested_name, k.visitor_id, k.created_at, k.xmax = 0 AS fresh
+        RETURNING k.key, k.requested_name, k.visitor_id, k.created_at
+    ), answer AS (
+        SELECT number, ids[number] AS id, name AS requested_name, created_at, true AS fresh, unsent
+        FROM asked CROSS JOIN batch WHERE key IS NULL
+        UNION ALL
+        SELECT number, k.visitor_id, k.requested_name, k.created_at, k.visitor_id = ids[number], unsent
+        FROM asked JOIN kept AS k USING (key) CROSS JOIN batch
     ), added AS (
         INSERT INTO visitors (id, name, created_at)
-        SELECT visitor_id, coalesce(requested_name, 'Visitor_' || visitor_id), created_at FROM kept WHERE fresh
-        ORDER BY visitor_id
+        SELECT id, coalesce(requested_name, 'Visitor_' || id), created_at FROM answer WHERE fresh AND unsent
+        ORDER BY number
     )
-    SELECT key, requested_name, visitor_id, coalesce(requested_name, 'Visitor_' || visitor_id), created_at, fresh
-    FROM kept)"};
+    SELECT id, coalesce(requested_name, 'Visitor_' || id), created_at, requested_name, fresh
+    FROM answer ORDER BY number)"};
 
 constexpr Statement remove_visitors{"remove_visitors",
                                     "DELETE FROM visitors WHERE id = ANY ($1::bigint[]) RETURNING id"};
@@ -94,9 +88,6 @@ constexpr Statement page_of_frequent{"page_of_frequent", R"(
     SELECT NULL, id, name, created_at FROM visitors
     WHERE id < $1 AND fold_case(name) LIKE fold_case($3) ORDER BY id DESC LIMIT $2)"};
 
-constexpr Statement some_visitors{"some_visitors",
-                                  "SELECT id, name, created_at FROM visitors WHERE id = ANY ($1::bigint[])"};
-
 constexpr Statement rows_above{"rows_above",
                                "SELECT id, name, created_at FROM visitors WHERE id > $1 ORDER BY id LIMIT $2"};
 
@@ -110,13 +101,20 @@ constexpr Statement count_days{"count_days", R"(
 
 constexpr Statement ping_server{"ping_server", "SELECT 1"};
 
+// What is wrong with the server, or null.
 constexpr std::string_view check_server = R"(
-    SELECT current_setting('fsync') || ' ' || current_setting('full_page_writes'),
-           current_setting('synchronous_commit'), current_setting('server_encoding'),
-           (SELECT count(*) FROM visitor_total),
-           (SELECT bool_and(has_table_privilege(name, privilege))
-            FROM unnest('{visitors, idempotency_keys, batches}'::text[]) AS name,
-                 unnest('{SELECT, INSERT, DELETE}'::text[]) AS privilege))";
+    SELECT CASE
+        WHEN current_setting('fsync') = 'off' OR current_setting('full_page_writes') = 'off' THEN
+            'fsync and full_page_writes must be on: nothing acknowledged may be lost'
+        WHEN current_setting('synchronous_commit') = 'off' THEN
+            'synchronous_commit must not be off: nothing acknowledged may be lost'
+        WHEN current_setting('server_encoding') <> 'UTF8' THEN 'the database''s encoding must be UTF8'
+        WHEN (SELECT count(*) FROM visitor_total) <> 1 THEN 'the schema is not complete: run the migrations'
+        WHEN NOT (SELECT bool_and(has_table_privilege(name, privilege))
+                  FROM unnest('{visitors, idempotency_keys, batches}'::text[]) AS name,
+                       unnest('{SELECT, INSERT, DELETE}'::text[]) AS privilege) THEN
+            'the role lacks privileges on its tables: run the migrations'
+    END)";
 
 // Here stand the differences between libpqxx's versions. Before 7.0 it would prepare a statement at its first use only, and
 // a connection to an incomplete schema would pass for a good one, to be lost and made anew at each question.
@@ -152,36 +150,25 @@ Visitor visitor_at(const pqxx::row& row, pqxx::row::size_type first) {
     return {row[first].as<std::int64_t>(), text(row[first + 1]), rfc3339(text(row[first + 2]))};
 }
 
-// PostgreSQL's notation of an array, each element quoted or NULL.
-class ArrayText {
-public:
-    void add(const std::optional<std::string>& element) {
-        text_ += text_.size() == 1 ? "" : ",";
-        if (!element) {
-            text_ += "NULL";
-            return;
-        }
-        text_ += '"';
-        for (const char c : *element) {
-            if (c == '"' || c == '\\') text_ += '\\';
-            text_ += c;
-        }
-        text_ += '"';
+std::string escaped(std::string_view text, std::string_view special, char escape) {
+    std::string out;
+    for (const char c : text) {
+        if (special.find(c) != special.npos) out += escape;
+        out += c;
     }
-    std::string take() { return std::move(text_) + '}'; }
+    return out;
+}
 
-private:
-    std::string text_ = "{";
-};
-
-// A LIKE pattern for names that contain `part`, each of its characters standing for itself.
-std::string containing(const std::string& part) {
-    std::string pattern = "%";
-    for (const char c : part) {
-        if (c == '%' || c == '_' || c == '\\') pattern += '\\';
-        pattern += c;
+// PostgreSQL's notation of an array; what `text_of` gives for an item is an element, or, if it is none, NULL.
+template <class Items, class TextOf>
+std::string array(const Items& items, TextOf text_of) {
+    std::string text = "{";
+    for (const auto& item : items) {
+        const std::optional<std::string> element = text_of(item);
+        if (text.size() > 1) text += ',';
+        text += element ? '"' + escaped(*element, "\"\\", '\\') + '"' : "NULL";
     }
-    return pattern + '%';
+    return text + '}';
 }
 
 DatabaseFault fault_of(const std::string& sqlstate) {
@@ -197,15 +184,8 @@ DatabaseFault fault_of(const std::string& sqlstate) {
 
 std::string first_line(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
 
-// libpq's connection string: 'value' with \ and ' escaped.
-std::string conninfo_value(const std::string& value) {
-    std::string out = "'";
-    for (const char c : value) {
-        if (c == '\'' || c == '\\') out += '\\';
-        out += c;
-    }
-    return out + '\'';
-}
+// A value in libpq's connection string.
+std::string conninfo_value(const std::string& value) { return '\'' + escaped(value, "'\\", '\\') + '\''; }
 
 std::string connection_string(const PostgresSettings& settings) {
     // Two seconds is the shortest that libpq takes. Keepalives and tcp_user_timeout find a host that is gone.
@@ -227,45 +207,29 @@ public:
         const auto watch = watchdog_.watch(connection_.sock(), call_ms_);
         check();
         for (const Statement& statement :
-             {add_batch, add_keyed_visitors, remove_visitors, purge_batches, purge_client_keys, pages_of_all,
-              page_of_matches, page_of_frequent, some_visitors, rows_above, count_days, ping_server}) {
+             {add_batch, remove_visitors, purge_batches, purge_client_keys, pages_of_all, page_of_matches,
+              page_of_frequent, rows_above, count_days, ping_server}) {
             prepare(connection_, statement);
         }
     }
 
-    std::vector<Visitor> add(const std::string& batch_key, const std::vector<Name>& names) override {
-        ArrayText array;
-        for (const Name& name : names) array.add(name);
-        std::vector<Visitor> added;
-        for (const pqxx::row& row : call(add_batch, batch_key, array.take())) added.push_back(visitor_at(row, 0));
+    std::vector<Added> add(const std::string& batch_key, const std::vector<Addition>& additions) override {
+        const auto names = array(additions, [](const Addition& addition) { return addition.name; });
+        const auto keys = array(additions, [](const Addition& addition) {
+            return addition.key.empty() ? std::nullopt : std::optional(addition.key);
+        });
+        std::vector<Added> added;
+        for (const pqxx::row& row : call(add_batch, batch_key, names, keys)) {
+            const Name requested = row[3].is_null() ? Name() : text(row[3]);
+            added.push_back({visitor_at(row, 0), requested, row[4].as<bool>()});
+        }
         return added;
     }
 
-    std::vector<Added> add_keyed(const std::vector<KeyedAddition>& additions) override {
-        ArrayText keys;
-        ArrayText names;
-        for (const KeyedAddition& addition : additions) {
-            keys.add(addition.key);
-            names.add(addition.name);
-        }
-        const pqxx::result rows = call(add_keyed_visitors, keys.take(), names.take());
-        std::unordered_map<std::string, Added> by_key;
-        for (const pqxx::row& row : rows) {
-            Added added{.visitor = visitor_at(row, 2), .requested_name = std::nullopt, .fresh = row[5].as<bool>()};
-            if (!row[1].is_null()) added.requested_name = text(row[1]);
-            by_key.emplace(text(row[0]), std::move(added));
-        }
-        std::vector<Added> answers;
-        answers.reserve(additions.size());
-        for (const KeyedAddition& addition : additions) answers.push_back(std::move(by_key.at(addition.key)));
-        return answers;
-    }
-
     std::vector<std::int64_t> remove(const std::vector<std::int64_t>& ids) override {
-        ArrayText array;
-        for (const std::int64_t id : ids) array.add(std::to_string(id));
+        const auto gone = array(ids, [](std::int64_t id) { return std::to_string(id); });
         std::vector<std::int64_t> removed;
-        for (const pqxx::row& row : call(remove_visitors, array.take())) removed.push_back(row[0].as<std::int64_t>());
+        for (const pqxx::row& row : call(remove_visitors, gone)) removed.push_back(row[0].as<std::int64_t>());
         return removed;
     }
 
@@ -276,15 +240,10 @@ public:
     }
 
     std::vector<Page> pages(const std::vector<PageQuestion>& questions) override {
-        ArrayText befores;
-        ArrayText limits;
-        for (const PageQuestion& question : questions) {
-            befores.add(std::to_string(before(question)));
-            limits.add(std::to_string(question.limit + 1));
-        }
-        const pqxx::result rows = call(pages_of_all, befores.take(), limits.take());
+        const auto befores = array(questions, [](const auto& question) { return std::to_string(before(question)); });
+        const auto limits = array(questions, [](const auto& question) { return std::to_string(question.limit + 1); });
         std::vector<Page> pages(questions.size());
-        for (const pqxx::row& row : rows) {
+        for (const pqxx::row& row : call(pages_of_all, befores, limits)) {
             const auto number = row[4].as<std::size_t>() - 1;
             append_row(pages[number], row, questions[number].limit);
         }
@@ -292,21 +251,13 @@ public:
     }
 
     Page search(const PageQuestion& question) override {
-        const std::string pattern = containing(question.text);
+        const std::string pattern = '%' + escaped(question.text, "%_\\", '\\') + '%';
         try {
             return search_by(page_of_matches, question, pattern);
         } catch (const DatabaseError& error) {
             if (error.fault != DatabaseFault::busy) throw;
         }
         return search_by(page_of_frequent, question, pattern);
-    }
-
-    std::vector<Visitor> visitors(const std::vector<std::int64_t>& ids) override {
-        ArrayText array;
-        for (const std::int64_t id : ids) array.add(std::to_string(id));
-        std::vector<Visitor> found;
-        for (const pqxx::row& row : call(some_visitors, array.take())) found.push_back(visitor_at(row, 0));
-        return found;
     }
 
     Stats stats(int days) override {
@@ -344,13 +295,7 @@ private:
     void check() {
         pqxx::nontransaction transaction(connection_);
         const pqxx::result rows = transaction.exec(std::string(check_server));
-        const auto refuse = [](const std::string& what) { throw DatabaseError(DatabaseFault::refused, what); };
-        if (text(rows[0][0]) != "on on")
-            refuse("fsync and full_page_writes must be on: nothing acknowledged may be lost");
-        if (text(rows[0][1]) == "off") refuse("synchronous_commit must not be off: nothing acknowledged may be lost");
-        if (text(rows[0][2]) != "UTF8") refuse("the database's encoding must be UTF8");
-        if (rows[0][3].as<int>() != 1) refuse("the schema is not complete: run the migrations");
-        if (!rows[0][4].as<bool>()) refuse("the role lacks privileges on its tables: run the migrations");
+        if (!rows[0][0].is_null()) throw DatabaseError(DatabaseFault::refused, text(rows[0][0]));
     }
 
     Page search_by(const Statement& statement, const PageQuestion& question, const std::string& pattern) {

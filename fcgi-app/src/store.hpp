@@ -1,6 +1,6 @@
 // The visitors as the handlers see them: questions that are answered by a call-back, each thread and connection
-// behind it, and the rules of grouping. Additions and deletions go through one writing thread in batches;
-// reads are grouped, and equal ones share one query and one document. Knows no SQL and no FastCGI.
+// behind it, and the rules of grouping. Additions are written in batches; reads are grouped, and equal ones share one
+// query and one document. Knows no SQL and no FastCGI.
 //
 // Every read is linearizable: a query starts after each of its readers had asked, never before.
 // Any thread may ask. A call-back runs on the store's threads and must not wait.
@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -37,79 +38,60 @@ struct Document {
     std::int64_t last_id = 0;  // a chunk's last row; 0: there are no more
 };
 
-struct StoreLimits {
-    std::size_t queue_max = 1024;      // questions waiting, in each queue
-    std::size_t batch_max_rows = 256;  // additions and deletions in one batch
-    std::chrono::milliseconds queue_wait_ms{1500};
-    std::chrono::milliseconds retry_ms{2400};
-};
-
 class Store {
 public:
-    using WhenRead = std::function<void(Exchange&, const Result<Document>&)>;
-    using WhenAdded = std::function<void(Exchange&, const Result<Added>&)>;
-    using WhenRemoved = std::function<void(Exchange&, const Result<std::monostate>&)>;
+    template <class Value>
+    using Done = std::function<void(Exchange&, const Result<Value>&)>;
 
-    // `connect` makes the connections for everything but searches, which have their own, with its own limits.
-    Store(const StoreLimits& limits, const Connect& connect, const Connect& connect_for_search, DatabaseState& state,
+    // `connect` makes the connections for everything but searches, which have their own, with its own limits. `limits`
+    // are each lane's, their batch_max that of additions and deletions.
+    Store(const LaneLimits& limits, const Connect& connect, const Connect& connect_for_search, DatabaseState& state,
           Log& log);
 
-    void read(Question question, ExchangePtr exchange, WhenRead done);
+    void read(Question question, ExchangePtr exchange, Done<Document> done);
     // `key` is the client's, or empty.
-    void add(NewVisitor visitor, std::string key, ExchangePtr exchange, WhenAdded done);
-    void remove(std::int64_t id, ExchangePtr exchange, WhenRemoved done);
+    void add(NewVisitor visitor, std::string key, ExchangePtr exchange, Done<Added> done);
+    void remove(std::int64_t id, ExchangePtr exchange, Done<std::monostate> done);
 
     // Takes no more questions, and returns when all that were asked have been answered.
     void close();
 
 private:
-    struct Read {
-        ExchangePtr exchange;
-        Clock::time_point arrived;
+    template <class Value>
+    struct Asked : Job {
+        Done<Value> done;
+
+        void answer(const Result<Value>& result) { done(*std::exchange(exchange, nullptr), result); }
+    };
+    struct Read : Asked<Document> {
         Question question;
-        WhenRead done;
 
         void fail(const Problem& problem) { answer(problem); }
-        void answer(const Result<Document>& result);
     };
-    // Additions without a key of their own as they were sent first: sent again, they are the same, whoever still waits.
-    struct Batch {
-        std::string key;
-        std::vector<Name> names;
+    struct Add : Asked<Added> {
+        Addition addition;
+        std::uint64_t batch = 0;  // with which it was sent; 0: not yet
+
+        void fail(const Problem& problem) { answer(in_doubt ? outcome_unknown() : problem); }
     };
-    struct Add {
-        Name name;
-        std::string key;  // the client's; empty: it has its place in a batch
-        WhenAdded done;
-        std::shared_ptr<const Batch> batch = nullptr;  // once it was sent
-        std::size_t place = 0;
-    };
-    struct Remove {
+    struct Remove : Asked<std::monostate> {
         std::int64_t id = 0;
-        WhenRemoved done;
-        bool sent = false;  // to the database, at least once
-    };
-    struct Write {
-        ExchangePtr exchange;
-        Clock::time_point arrived;
-        std::variant<Add, Remove> what;
 
-        void fail(const Problem& problem);
+        void fail(const Problem& problem) { answer(in_doubt ? outcome_unknown() : problem); }
     };
 
-    void answer_reads(Database& database, std::vector<Read>& reads);
-    void carry_out(Database& database, std::vector<Write>& writes);
-    void add_keyed(Database& database, std::vector<Write*> writes);
-    void add_group(Database& database, const std::vector<Write*>& writes);
-    std::vector<Added> send(Database& database, const std::vector<Write*>& writes);
-    void make_batch(const std::vector<Write*>& writes);
-    void remove_all(Database& database, const std::vector<Write*>& writes);
+    void answer_all(Database& database, std::vector<Read>& reads) const;
+    void add_all(Database& database, std::vector<Add>& adds);
+    void add_batch(Database& database, std::uint64_t batch, const std::vector<Add*>& adds);
+    void remove_all(Database& database, std::vector<Remove>& removes);
 
-    const StoreLimits limits_;
+    const LaneLimits limits_;
     Log& log_;
-    const std::string process_;  // random: tells the batches of several processes apart
-    std::uint64_t batches_ = 0;  // made so far; only by the writing thread
-    Lane<Write> writer_;
+    const std::string process_;          // random: tells the batches of several processes apart
+    std::uint64_t batches_ = 0;          // made so far; this and the next only by the adding lane
+    Clock::time_point purge_at_{};
+    Lane<Add> adds_;
+    Lane<Remove> removes_;
     Lane<Read> first_page_;
     Lane<Read> other_reads_;
     Lane<Read> searches_;

@@ -74,7 +74,7 @@ private:
     std::vector<std::string> calls_;
     std::map<std::int64_t, std::string> visitors_;
     std::map<std::string, Added> keys_;
-    std::map<std::string, std::vector<Visitor>> batches_;
+    std::map<std::string, std::vector<Added>> batches_;
     std::int64_t last_id_ = 0;
 };
 
@@ -93,6 +93,17 @@ class FakeDatabase final : public Database {
             page.visitors.push_back({visitor->first, visitor->second, created_at});
         }
         return page;
+    }
+    Added added(const Addition& addition) {
+        const auto known = server_.keys_.find(addition.key);
+        if (known != server_.keys_.end()) {
+            Added replay = known->second;
+            replay.fresh = false;
+            return replay;
+        }
+        const Added fresh{insert(addition.name), addition.name, true};
+        if (!addition.key.empty()) server_.keys_[addition.key] = fresh;
+        return fresh;
     }
     Visitor insert(const Name& name) {
         const std::int64_t id = ++server_.last_id_;
@@ -123,30 +134,15 @@ class FakeDatabase final : public Database {
 public:
     explicit FakeDatabase(FakeServer& server) : server_(server) {}
 
-    std::vector<Visitor> add(const std::string& batch_key, const std::vector<Name>& names) override {
-        return call("add " + std::to_string(names.size()), [&] {
-            if (std::ranges::count(names, Name("rejected")) > 0) throw DatabaseError(DatabaseFault::rejected, "23514");
-            const auto [batch, fresh] = server_.batches_.try_emplace(batch_key);
-            if (fresh) {
-                for (const Name& name : names) batch->second.push_back(insert(name));
+    std::vector<Added> add(const std::string& batch_key, const std::vector<Addition>& additions) override {
+        return call("add " + std::to_string(additions.size()), [&] {
+            if (std::ranges::count(additions, Name("rejected"), &Addition::name) > 0)
+                throw DatabaseError(DatabaseFault::rejected, "23514");
+            const auto [batch, unsent] = server_.batches_.try_emplace(batch_key);
+            if (unsent) {
+                for (const Addition& addition : additions) batch->second.push_back(added(addition));
             }
             return batch->second;
-        });
-    }
-    std::vector<Added> add_keyed(const std::vector<KeyedAddition>& additions) override {
-        return call("add_keyed " + std::to_string(additions.size()), [&] {
-            std::vector<Added> answers;
-            for (const KeyedAddition& addition : additions) {
-                const auto known = server_.keys_.find(addition.key);
-                if (known != server_.keys_.end()) {
-                    answers.push_back(known->second);
-                    answers.back().fresh = false;
-                    continue;
-                }
-                answers.push_back({insert(addition.name), addition.name, true});
-                server_.keys_[addition.key] = answers.back();
-            }
-            return answers;
         });
     }
     std::vector<std::int64_t> remove(const std::vector<std::int64_t>& ids) override {
@@ -158,7 +154,9 @@ public:
             return removed;
         });
     }
-    int purge_keys(int) override { return 0; }
+    int purge_keys(int) override {
+        return call("purge_keys", [] { return 0; });
+    }
     std::vector<Page> pages(const std::vector<PageQuestion>& questions) override {
         return call("pages " + std::to_string(questions.size()), [&] {
             std::vector<Page> pages;
@@ -168,16 +166,6 @@ public:
     }
     Page search(const PageQuestion& question) override {
         return call("search " + question.text, [&] { return page(question); });
-    }
-    std::vector<Visitor> visitors(const std::vector<std::int64_t>& ids) override {
-        return call("visitors " + std::to_string(ids.size()), [&] {
-            std::vector<Visitor> found;
-            for (const std::int64_t id : ids) {
-                const auto visitor = server_.visitors_.find(id);
-                if (visitor != server_.visitors_.end()) found.push_back({id, visitor->second, created_at});
-            }
-            return found;
-        });
     }
     Stats stats(int days) override {
         return call("stats " + std::to_string(days), [&] {

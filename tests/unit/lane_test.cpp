@@ -14,9 +14,7 @@ namespace {
 using namespace app;
 using namespace std::chrono_literals;
 
-struct Job {
-    ExchangePtr exchange = exchange_for();
-    Clock::time_point arrived = Clock::now();
+struct Numbered : Job {
     int number = 0;
     int* failed = nullptr;  // where the status goes with which it was refused
 
@@ -31,20 +29,17 @@ using Batches = std::vector<std::vector<int>>;
 // A lane whose every batch is noted and then waits for go().
 struct Held {
     explicit Held(LaneLimits limits = {.queue_wait_ms = 1min})
-        : lane(
-              limits, server.connect(), state,
-              [this](Database&, std::vector<Job>& jobs) {
-                  {
-                      const std::lock_guard lock(mutex);
-                      std::vector<int>& batch = batches.emplace_back();
-                      for (const Job& job : jobs) batch.push_back(job.number);
-                  }
-                  begun.release();
-                  going.acquire();
-              },
-              [] { return database_away(); }) {}
+        : lane(limits, server.connect(), state, [this](Database&, std::vector<Numbered>& jobs) {
+              {
+                  const std::lock_guard lock(mutex);
+                  std::vector<int>& batch = batches.emplace_back();
+                  for (const Numbered& job : jobs) batch.push_back(job.number);
+              }
+              begun.release();
+              going.acquire();
+          }) {}
     void push(int number, int* failed = nullptr, Clock::duration age = 0s) {
-        lane.push({.arrived = Clock::now() - age, .number = number, .failed = failed});
+        lane.push({{exchange_for(), Clock::now() - age}, number, failed});
     }
     void push_first() {
         push(1);
@@ -63,7 +58,7 @@ struct Held {
     Batches batches;
     std::counting_semaphore<> begun{0};
     std::counting_semaphore<> going{0};
-    Lane<Job> lane;
+    Lane<Numbered> lane;
 };
 
 std::array<int, 2> made_pipe() {
@@ -165,17 +160,6 @@ BOOST_AUTO_TEST_CASE(closing_does_what_waits_and_takes_no_more) {
     int failed = 0;
     held.push(3, &failed);
     BOOST_TEST(failed == 503);
-}
-
-BOOST_AUTO_TEST_CASE(an_idle_lane_does_its_chore_and_soon_again_while_there_is_more) {
-    FakeServer server;
-    Log log{-1};
-    DatabaseState state{log};
-    std::counting_semaphore<> done{0};
-    Lane<Job> lane(
-        {}, server.connect(), state, [](Database&, std::vector<Job>&) {}, [] { return database_away(); },
-        [&](Database&) { return done.release(), true; });
-    for (int i = 0; i < 3; ++i) done.acquire();
 }
 
 BOOST_AUTO_TEST_CASE(an_outage_is_one_line_a_reason_and_one_for_its_end) {

@@ -14,7 +14,7 @@ using namespace app;
 using namespace std::chrono_literals;
 
 struct Fixture {
-    explicit Fixture(StoreLimits limits = {}) : store(limits, server.connect(), server.connect(), state, log) {
+    explicit Fixture(LaneLimits limits = {}) : store(limits, server.connect(), server.connect(), state, log) {
         BOOST_REQUIRE(settled(ask(StatsQuestion{}, 200)).status == 200);
     }
 
