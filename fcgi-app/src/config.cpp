@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstdint>
 #include <functional>
+#include <stdexcept>
 #include <string_view>
 #include <vector>
 
@@ -66,18 +67,16 @@ Config parse_config(const Environment& environment) {
     const std::vector<Setting> settings = {
         address("APP_LISTEN", config.listen),
         address("APP_HEALTH_LISTEN", config.health_listen),
-        whole_number("APP_THREADS", config.threads, 1, 64),
-        whole_number("APP_CONNECTIONS_MAX", config.connections_max, 16, 4096),
-        whole_number("APP_QUEUE_MAX", config.queue_max, 1, 65'536),
-        whole_number("APP_BATCH_MAX_ROWS", config.batch_max_rows, 1, 1000),
-        whole_number("APP_REQUEST_READ_MS", config.request_read_ms, 50, 10'000),
-        whole_number("APP_QUEUE_WAIT_MS", config.queue_wait_ms, 100, 10'000),
+        whole_number("APP_THREADS", config.server.threads, 1, 64),
+        whole_number("APP_CONNECTIONS_MAX", config.server.connections_max, 16, 4096),
+        whole_number("APP_REQUEST_READ_MS", config.server.request_read_ms, 50, 10'000),
+        whole_number("APP_DRAIN_MS", config.server.drain_ms, 0, 15'000),
+        whole_number("APP_QUEUE_MAX", config.lane.queue_max, 1, 65'536),
+        whole_number("APP_BATCH_MAX_ROWS", config.lane.batch_max, 1, 1000),
+        whole_number("APP_QUEUE_WAIT_MS", config.lane.queue_wait_ms, 100, 10'000),
         whole_number("APP_DATABASE_CALL_MS", config.database_call_ms, 100, 20'000),
-        whole_number("APP_DRAIN_MS", config.drain_ms, 0, 15'000),
-        {"PGPASSWORD_FILE", {}, [&](const std::string& value) { return config.password_file = value, true; }},
-        {"ADMIN_TOKEN_FILE",
-         {},
-         [&](const std::string& value) { return config.admin_token = read_secret(value), true; }},
+        {"PGPASSWORD_FILE", {}, [&](const auto& value) { return config.password_file = value, true; }},
+        {"ADMIN_TOKEN_FILE", {}, [&](const auto& value) { return config.admin_token = read_secret(value), true; }},
     };
     std::string faults;  // all of them, so that one run names everything
     for (const Setting& setting : settings) {
@@ -95,9 +94,10 @@ Config parse_config(const Environment& environment) {
         const bool known = std::ranges::count(settings, name, &Setting::name) > 0;
         if (name.starts_with("APP_") && !known) faults += name + ": there is no such setting\n";
     }
-    if (faults.empty()) return config;
-    faults.pop_back();
-    throw ConfigError(faults);
+    if (!faults.empty()) throw std::runtime_error(faults.substr(0, faults.size() - 1));
+    // A call that the watchdog ended is not tried again: what froze it would freeze the next one.
+    config.lane.retry_ms = config.database_call_ms - std::chrono::milliseconds{100};
+    return config;
 }
 
 }  // namespace app

@@ -261,7 +261,7 @@ int FcgiServer::accept_while_there_is_room() {
         ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &write_limit, sizeof write_limit);
         ::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer_bytes, sizeof send_buffer_bytes);
         const auto connection = std::make_shared<Connection>(fd, ++last_number_);
-        connection->deadline.emplace(watchdog_.watch(fd, limits_.request_read_ms));
+        connection->deadline.emplace(watchdog_, fd, limits_.request_read_ms);
         open_.emplace(connection->number, connection);
         if (!watch_for(EPOLLIN, fd, connection->number, EPOLL_CTL_ADD)) open_.erase(connection->number);
     }
@@ -284,8 +284,7 @@ void FcgiServer::look_at(const std::shared_ptr<Connection>& connection, bool pee
             return receive(connection);
         case Framing::incomplete:
             // What is still to come will be an event, as the set is edge-triggered.
-            if (!connection->deadline)
-                connection->deadline.emplace(watchdog_.watch(connection->fd, limits_.request_read_ms));
+            if (!connection->deadline) connection->deadline.emplace(watchdog_, connection->fd, limits_.request_read_ms);
             return give_back(*connection);
         case Framing::malformed:
             log_.warning("malformed_request", {{"bytes", static_cast<std::int64_t>(count)}});

@@ -28,13 +28,13 @@ void DatabaseState::connected(const void* lane) {
 Problem database_away(std::string detail) { return try_again("/problems/database-away", std::move(detail)); }
 
 Problem overloaded() {
-    return try_again("/problems/overloaded",
-                     "The service has more to do than it can do in time. Nothing was changed.");
+    return try_again("/problems/overloaded", "The service has more to do than it can do in time. Nothing was changed.");
 }
 
 Problem outcome_unknown() {
-    return try_again("/problems/outcome-unknown",
-                     "The connection to the database was lost before it confirmed this. It may or may not have been done.");
+    return try_again(
+        "/problems/outcome-unknown",
+        "The connection to the database was lost before it confirmed this. It may or may not have been done.");
 }
 
 }  // namespace app

@@ -66,9 +66,9 @@ std::size_t connections_within_descriptor_limit(std::size_t wanted, app::Log& lo
     return possible;
 }
 
-void serve(const app::Config& config, app::Log& log) {
+void serve(app::Config config, app::Log& log) {
     const sigset_t ending = block_signals();
-    const std::size_t connections_max = connections_within_descriptor_limit(config.connections_max, log);
+    config.server.connections_max = connections_within_descriptor_limit(config.server.connections_max, log);
 
     app::Watchdog watchdog;
     const auto connect = [&](std::chrono::milliseconds call_ms, std::chrono::milliseconds statement_ms) {
@@ -77,13 +77,8 @@ void serve(const app::Config& config, app::Log& log) {
         };
     };
 
-    // A call that the watchdog ended is not tried again: what froze it would freeze the next one.
-    const app::LaneLimits store_limits{.queue_max = config.queue_max,
-                                       .batch_max = config.batch_max_rows,
-                                       .queue_wait_ms = config.queue_wait_ms,
-                                       .retry_ms = config.database_call_ms - 100ms};
     app::DatabaseState database_state(log);
-    app::Store store(store_limits, connect(config.database_call_ms, 0ms),
+    app::Store store(config.lane, connect(config.database_call_ms, 0ms),
                      connect(config.database_call_ms, search_statement_ms), database_state, log);
     app::Health health(connect(health_call_ms, health_call_ms), database_state);
 
@@ -91,20 +86,15 @@ void serve(const app::Config& config, app::Log& log) {
     const app::Router health_router(
         {{"GET", "/health", [&health](const app::ExchangePtr& exchange) { health.answer(exchange); }}}, log);
 
-    app::FcgiServer server(config.listen,
-                           {.threads = config.threads,
-                            .connections_max = connections_max,
-                            .request_read_ms = config.request_read_ms,
-                            .drain_ms = config.drain_ms},
-                           router, watchdog, log);
+    app::FcgiServer server(config.listen, config.server, router, watchdog, log);
     app::FcgiServer health_server(
         config.health_listen,
-        {.threads = 1, .connections_max = 64, .request_read_ms = config.request_read_ms, .drain_ms = 0ms},
+        {.threads = 1, .connections_max = 64, .request_read_ms = config.server.request_read_ms, .drain_ms = 0ms},
         health_router, watchdog, log);
     log.info("ready", {{"version", app::version},
                        {"listen", config.listen},
-                       {"threads", config.threads},
-                       {"connections_max", static_cast<std::int64_t>(connections_max)}});
+                       {"threads", config.server.threads},
+                       {"connections_max", static_cast<std::int64_t>(config.server.connections_max)}});
 
     log.info("stopping", {{"signal", wait_for_end(ending)}});
     server.drain();

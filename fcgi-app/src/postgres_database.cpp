@@ -204,11 +204,10 @@ class PostgresDatabase final : public Database {
 public:
     PostgresDatabase(const PostgresSettings& settings, Watchdog& watchdog)
         : watchdog_(watchdog), call_ms_(settings.call_ms), connection_(connection_string(settings)) {
-        const auto watch = watchdog_.watch(connection_.sock(), call_ms_);
+        const Watchdog::Watch watch(watchdog_, connection_.sock(), call_ms_);
         check();
-        for (const Statement& statement :
-             {add_batch, remove_visitors, purge_batches, purge_client_keys, pages_of_all, page_of_matches,
-              page_of_frequent, rows_above, count_days, ping_server}) {
+        for (const Statement& statement : {add_batch, remove_visitors, purge_batches, purge_client_keys, pages_of_all,
+                                           page_of_matches, page_of_frequent, rows_above, count_days, ping_server}) {
             prepare(connection_, statement);
         }
     }
@@ -280,7 +279,7 @@ public:
 private:
     template <class... Arguments>
     pqxx::result call(const Statement& statement, const Arguments&... arguments) {
-        const auto watch = watchdog_.watch(connection_.sock(), call_ms_);
+        const Watchdog::Watch watch(watchdog_, connection_.sock(), call_ms_);
         try {
             pqxx::nontransaction transaction(connection_);
             return run(transaction, statement, arguments...);

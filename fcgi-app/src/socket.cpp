@@ -15,87 +15,92 @@
 namespace app {
 namespace {
 
-constexpr std::string_view unix_prefix = "unix:";
+using namespace std::chrono_literals;
 
 // The path of a unix socket; empty for TCP.
 std::string path_of(const std::string& address) {
-    return address.starts_with(unix_prefix) ? address.substr(unix_prefix.size()) : std::string();
+    constexpr std::string_view prefix = "unix:";
+    return address.starts_with(prefix) ? address.substr(prefix.size()) : std::string();
 }
 
-struct Endpoint {
-    sockaddr_storage address{};
-    socklen_t length = 0;
-    int fd = -1;
+class Endpoint {
+public:
+    // Throws std::runtime_error where `address` is none.
+    explicit Endpoint(const std::string& address) {
+        if (const std::string path = path_of(address); !path.empty()) {
+            sockaddr_un local{};
+            local.sun_family = AF_UNIX;
+            if (path.size() >= sizeof local.sun_path)
+                throw std::runtime_error(path + ": too long for a unix socket's path");
+            path.copy(local.sun_path, path.size());
+            keep(&local, sizeof local);
+            return;
+        }
+        const auto colon = address.rfind(':');
+        addrinfo hints{};
+        hints.ai_socktype = SOCK_STREAM;
+        addrinfo* found = nullptr;
+        const int error =
+            ::getaddrinfo(address.substr(0, colon).c_str(), address.substr(colon + 1).c_str(), &hints, &found);
+        if (error != 0) throw std::runtime_error(address + ": " + ::gai_strerror(error));
+        keep(found->ai_addr, found->ai_addrlen);
+        ::freeaddrinfo(found);
+    }
 
-    const sockaddr* pointer() const { return reinterpret_cast<const sockaddr*>(&address); }
+    int socket() const { return ::socket(address_.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0); }
+    int bind(int fd) const { return ::bind(fd, reinterpret_cast<const sockaddr*>(&address_), length_); }
+    int connect(int fd) const { return ::connect(fd, reinterpret_cast<const sockaddr*>(&address_), length_); }
+
+private:
+    void keep(const void* address, socklen_t length) {
+        std::memcpy(&address_, address, length);
+        length_ = length;
+    }
+
+    sockaddr_storage address_{};
+    socklen_t length_ = 0;
 };
 
-Endpoint unix_endpoint(const std::string& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path) throw std::runtime_error(path + ": too long for a unix socket's path");
-    path.copy(address.sun_path, path.size());
-    Endpoint endpoint{.length = sizeof address, .fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    std::memcpy(&endpoint.address, &address, sizeof address);
-    return endpoint;
-}
-
-Endpoint tcp_endpoint(const std::string& address) {
-    const auto colon = address.rfind(':');
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo* found = nullptr;
-    const int error =
-        ::getaddrinfo(address.substr(0, colon).c_str(), address.substr(colon + 1).c_str(), &hints, &found);
-    if (error != 0) throw std::runtime_error(address + ": " + ::gai_strerror(error));
-    Endpoint endpoint{.length = found->ai_addrlen, .fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    std::memcpy(&endpoint.address, found->ai_addr, found->ai_addrlen);
-    ::freeaddrinfo(found);
-    return endpoint;
-}
-
-Endpoint endpoint_of(const std::string& address) {
-    const std::string path = path_of(address);
-    return path.empty() ? tcp_endpoint(address) : unix_endpoint(path);
-}
-
 // What a killed process left; a socket that answers, or another kind of file, stays and makes bind() fail.
-void remove_stale_socket(const std::string& path) {
+void remove_stale_socket(const std::string& address) {
     struct stat status {};
-    if (::lstat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return;
-    const Endpoint probe = unix_endpoint(path);
-    const bool dead = ::connect(probe.fd, probe.pointer(), probe.length) != 0 && errno == ECONNREFUSED;
-    ::close(probe.fd);
-    if (dead) ::unlink(path.c_str());
+    if (::lstat(path_of(address).c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return;
+    const int fd = connect_to(address, 1s);
+    if (fd >= 0) {
+        ::close(fd);
+    } else if (errno == ECONNREFUSED) {
+        unlink_socket(address);
+    }
 }
 
 }  // namespace
 
 int listen_on(const std::string& address, int backlog) {
     const std::string path = path_of(address);
-    if (!path.empty()) remove_stale_socket(path);
-    const Endpoint endpoint = endpoint_of(address);
+    if (!path.empty()) remove_stale_socket(address);
+    const Endpoint endpoint(address);
+    const int fd = endpoint.socket();
     const int yes = 1;
-    if (path.empty()) ::setsockopt(endpoint.fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (path.empty()) ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     // Before bind(), so that there is no moment in which others may connect; and after it, whatever the umask.
-    if (!path.empty()) ::fchmod(endpoint.fd, 0660);
-    if (::fcntl(endpoint.fd, F_SETFL, O_NONBLOCK) == 0 &&
-        ::bind(endpoint.fd, endpoint.pointer(), endpoint.length) == 0 &&
-        (path.empty() || ::chmod(path.c_str(), 0660) == 0) && ::listen(endpoint.fd, backlog) == 0) {
-        return endpoint.fd;
+    if (!path.empty()) ::fchmod(fd, 0660);
+    if (::fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && endpoint.bind(fd) == 0 &&
+        (path.empty() || ::chmod(path.c_str(), 0660) == 0) && ::listen(fd, backlog) == 0) {
+        return fd;
     }
     const std::string reason = std::strerror(errno);
-    ::close(endpoint.fd);
+    ::close(fd);
     throw std::runtime_error("cannot listen on " + address + ": " + reason);
 }
 
 int connect_to(const std::string& address, std::chrono::milliseconds limit) {
-    const Endpoint endpoint = endpoint_of(address);
+    const Endpoint endpoint(address);
+    const int fd = endpoint.socket();
     const timeval timeout{.tv_sec = limit.count() / 1000, .tv_usec = limit.count() % 1000 * 1000};
-    ::setsockopt(endpoint.fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
-    ::setsockopt(endpoint.fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
-    if (::connect(endpoint.fd, endpoint.pointer(), endpoint.length) == 0) return endpoint.fd;
-    ::close(endpoint.fd);
+    ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+    ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+    if (endpoint.connect(fd) == 0) return fd;
+    ::close(fd);
     return -1;
 }
 

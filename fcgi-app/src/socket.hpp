@@ -10,7 +10,7 @@ namespace app {
 // place of one that nobody listens on. Throws std::runtime_error, naming the address.
 int listen_on(const std::string& address, int backlog);
 
-// A blocking socket, connected, that neither sends nor receives for longer than `limit`; -1 if there is nobody.
+// A blocking socket, connected, that neither sends nor receives for longer than `limit`; -1, and errno, if there is nobody.
 int connect_to(const std::string& address, std::chrono::milliseconds limit);
 
 // Lets nobody new connect to a unix socket; who is in its queue stays. Does nothing for TCP.

@@ -87,8 +87,8 @@ private:
 
     const LaneLimits limits_;
     Log& log_;
-    const std::string process_;          // random: tells the batches of several processes apart
-    std::uint64_t batches_ = 0;          // made so far; this and the next only by the adding lane
+    const std::string process_;  // random: tells the batches of several processes apart
+    std::uint64_t batches_ = 0;  // made so far; this and the next only by the adding lane
     Clock::time_point purge_at_{};
     Lane<Add> adds_;
     Lane<Remove> removes_;

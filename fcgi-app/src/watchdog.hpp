@@ -1,40 +1,32 @@
-// Ends what blocks on a socket for too long: past its deadline a watched socket is shut down, and the call that
-// waits for it returns with an error. libpq has no time-out of its own for an answer, and SO_RCVTIMEO does
-// not reach it. Knows nothing of databases or requests. watch() from any thread; one thread of its own.
+// Ends what blocks on a socket for too long: past its deadline a watched socket is shut down, and the call that waits
+// for it returns with an error. libpq has no time-out of its own for an answer, and SO_RCVTIMEO does not reach it.
+// Knows nothing of databases or requests. Watches from any thread; one thread of its own.
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
-#include <list>
 #include <mutex>
+#include <set>
 #include <thread>
-#include <utility>
 
 namespace app {
 
 class Watchdog {
-    struct Entry {
-        int fd;
-        std::chrono::steady_clock::time_point deadline;
-    };
-
 public:
-    // While it lives the socket is watched; end it before the descriptor is closed, since another socket
-    // could have that number next.
+    // While it lives, `fd` is watched: shut down when `limit` is over, up to `tick` later. End it before the descriptor is
+    // closed, since another socket could have that number next.
     class Watch {
     public:
-        Watch(Watch&& other) noexcept : owner_(std::exchange(other.owner_, nullptr)), entry_(other.entry_) {}
-        Watch& operator=(Watch&&) = delete;
-        ~Watch() {
-            if (owner_ != nullptr) owner_->forget(entry_);
-        }
+        Watch(Watchdog& watchdog, int fd, std::chrono::milliseconds limit);
+        Watch(const Watch&) = delete;
+        Watch& operator=(const Watch&) = delete;
+        ~Watch();
 
     private:
-        friend class Watchdog;
-        Watch(Watchdog* owner, std::list<Entry>::iterator entry) : owner_(owner), entry_(entry) {}
-
-        Watchdog* owner_;
-        std::list<Entry>::iterator entry_;
+        friend Watchdog;
+        Watchdog& watchdog_;
+        const int fd_;
+        const std::chrono::steady_clock::time_point deadline_;
     };
 
     Watchdog() : thread_([this] { run(); }) {}
@@ -42,18 +34,14 @@ public:
     Watchdog& operator=(const Watchdog&) = delete;
     ~Watchdog();
 
-    // Shuts `fd` down when `limit` is over, up to `tick` later.
-    [[nodiscard]] Watch watch(int fd, std::chrono::milliseconds limit);
-
     static constexpr std::chrono::milliseconds tick{50};
 
 private:
-    void forget(std::list<Entry>::iterator entry);
     void run();
 
     std::mutex mutex_;
     std::condition_variable wake_;
-    std::list<Entry> entries_;
+    std::set<const Watch*> watches_;
     bool idle_ = false;  // the thread sleeps until it is woken, not until the next tick
     bool closed_ = false;
     std::thread thread_;  // last: it uses all of the above

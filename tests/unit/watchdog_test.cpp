@@ -30,7 +30,7 @@ BOOST_AUTO_TEST_SUITE(watchdog_test, *boost::unit_test::timeout(10))
 BOOST_AUTO_TEST_CASE(a_read_that_blocks_past_its_deadline_ends) {
     app::Watchdog watchdog;
     const SocketPair sockets;
-    const auto watch = watchdog.watch(sockets.ends[0], 1ms);
+    const app::Watchdog::Watch watch(watchdog, sockets.ends[0], 1ms);
     char byte = 0;
     BOOST_TEST(::recv(sockets.ends[0], &byte, 1, 0) == 0);
 }
@@ -39,9 +39,9 @@ BOOST_AUTO_TEST_CASE(a_watch_that_ended_in_time_does_nothing) {
     app::Watchdog watchdog;
     const SocketPair ended;
     const SocketPair late;
-    { const auto watch = watchdog.watch(ended.ends[0], 1ms); }
+    { const app::Watchdog::Watch watch(watchdog, ended.ends[0], 1ms); }
     // The second deadline lies behind the first: when it has acted, the first would have, too.
-    const auto watch = watchdog.watch(late.ends[0], 2ms);
+    const app::Watchdog::Watch watch(watchdog, late.ends[0], 2ms);
     char byte = 0;
     BOOST_TEST(::recv(late.ends[0], &byte, 1, 0) == 0);
     BOOST_TEST(is_open(ended.ends[0]));
@@ -51,8 +51,8 @@ BOOST_AUTO_TEST_CASE(several_are_watched_at_once_each_with_its_own_deadline) {
     app::Watchdog watchdog;
     const SocketPair soon;
     const SocketPair later;
-    const auto watch_later = watchdog.watch(later.ends[0], 1h);
-    const auto watch_soon = watchdog.watch(soon.ends[0], 1ms);
+    const app::Watchdog::Watch watch_later(watchdog, later.ends[0], 1h);
+    const app::Watchdog::Watch watch_soon(watchdog, soon.ends[0], 1ms);
     char byte = 0;
     BOOST_TEST(::recv(soon.ends[0], &byte, 1, 0) == 0);
     BOOST_TEST(is_open(later.ends[0]));
@@ -62,7 +62,7 @@ BOOST_AUTO_TEST_CASE(it_works_again_after_a_quiet_time) {
     app::Watchdog watchdog;
     for (int i = 0; i < 3; ++i) {
         const SocketPair sockets;
-        const auto watch = watchdog.watch(sockets.ends[0], 1ms);
+        const app::Watchdog::Watch watch(watchdog, sockets.ends[0], 1ms);
         char byte = 0;
         BOOST_TEST(::recv(sockets.ends[0], &byte, 1, 0) == 0);
     }
