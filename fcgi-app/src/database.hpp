@@ -50,6 +50,9 @@ public:
     Database& operator=(const Database&) = delete;
     virtual ~Database() = default;
 
+    // False once the server is known to have ended the connection: what is asked now would be lost, and is not done.
+    virtual bool is_open() const = 0;
+
     // One statement, one commit; the answers are in the order of the additions. `batch_key` (1 to 64 bytes) makes it
     // harmless to send the same batch twice.
     virtual std::vector<Added> add(const std::string& batch_key, const std::vector<Addition>& additions) = 0;

@@ -113,6 +113,7 @@ private:
         while (!jobs.empty() || take(jobs)) {
             const std::size_t taken = jobs.size();
             refuse_late(jobs);
+            if (database_ && !database_->is_open()) disconnect("the server has closed the connection");
             if (!database_ && !connect()) {
                 wait_for_connection(jobs);
             } else if (!jobs.empty()) {

@@ -4,6 +4,7 @@
 
 #include "secret.hpp"
 
+#include <poll.h>
 #include <algorithm>
 #include <limits>
 #include <pqxx/pqxx>
@@ -210,6 +211,11 @@ public:
                                            page_of_matches, page_of_frequent, rows_above, count_days, ping_server}) {
             prepare(connection_, statement);
         }
+    }
+
+    bool is_open() const override {
+        pollfd server{.fd = connection_.sock(), .events = POLLRDHUP, .revents = 0};
+        return ::poll(&server, 1, 0) == 0;
     }
 
     std::vector<Added> add(const std::string& batch_key, const std::vector<Addition>& additions) override {

@@ -5,6 +5,7 @@
 #include "database.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -31,6 +32,8 @@ public:
         const std::lock_guard lock(mutex_);
         away_ = is_away;
     }
+    // Ends all connections at once, in the middle of nothing.
+    void close_connections() { ++closings_; }
     void fail_next(Fault fault) {
         const std::lock_guard lock(mutex_);
         faults_.push_back(fault);
@@ -65,6 +68,7 @@ public:
 private:
     friend class FakeDatabase;
 
+    std::atomic<int> closings_ = 0;
     std::mutex mutex_;
     std::condition_variable changed_;
     bool away_ = false;
@@ -134,6 +138,7 @@ class FakeDatabase final : public Database {
 public:
     explicit FakeDatabase(FakeServer& server) : server_(server) {}
 
+    bool is_open() const override { return made_after_ == server_.closings_; }
     std::vector<Added> add(const std::string& batch_key, const std::vector<Addition>& additions) override {
         return call("add " + std::to_string(additions.size()), [&] {
             if (std::ranges::count(additions, Name("rejected"), &Addition::name) > 0)
@@ -188,6 +193,7 @@ public:
 
 private:
     FakeServer& server_;
+    const int made_after_ = server_.closings_;
 };
 
 inline Connect FakeServer::connect() {

@@ -181,6 +181,17 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_found_out_is_an_unknown_outcome) {
     BOOST_TEST(body(it.add("Ada")->response()) == "/problems/outcome-unknown");
 }
 
+BOOST_AUTO_TEST_CASE(what_finds_its_connection_closed_is_no_unknown_outcome) {
+    Fixture it({.retry_ms = 100ms});
+    it.wait_until_connected();
+    it.server.close_connections();
+    BOOST_TEST(it.add("Ada")->response().status == 201);
+    it.server.set_away(true);
+    it.server.close_connections();
+    BOOST_TEST(body(it.add("Ada")->response()) == "/problems/database-away");
+    BOOST_TEST(body(it.remove(1)->response()) == "/problems/database-away");
+}
+
 BOOST_AUTO_TEST_CASE(a_read_whose_connection_is_lost_is_asked_again) {
     Fixture it;
     it.wait_until_connected();
