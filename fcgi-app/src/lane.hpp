@@ -113,6 +113,8 @@ private:
         while (!jobs.empty() || take(jobs)) {
             const std::size_t taken = jobs.size();
             refuse_late(jobs);
+            // Making a connection may take seconds; of a new process's first one nothing is known yet.
+            if (!database_ && !available_) refuse_undoubted(jobs);
             if (database_ && !database_->is_open()) disconnect("the server has closed the connection");
             if (!database_ && !connect()) {
                 wait_for_connection(jobs);
@@ -205,20 +207,25 @@ private:
         available_ = false;
     }
 
-    // A server that restarts is back within a second or so: for those in doubt that is worth a wait. The others came
-    // before the loss was known.
+    // They came before the loss was known.
+    static void refuse_undoubted(std::vector<Kind>& jobs) {
+        if (!jobs.empty() && !jobs.front().in_doubt) fail_all(jobs, database_away());
+    }
+
+    // A server that restarts is back within a second or so: for those in doubt that is worth a wait.
     void wait_for_connection(std::vector<Kind>& jobs) {
-        std::deque<Kind> others;
+        std::vector<Kind> others;
         {
             const std::lock_guard lock(mutex_);
-            others.swap(queue_);
+            std::ranges::move(queue_, std::back_inserter(others));
+            queue_.clear();
         }
-        for (Kind& job : others) job.fail(database_away());
-        if (!jobs.empty() && jobs.front().in_doubt) {
-            std::this_thread::sleep_for(pause_in_doubt);
-        } else {
-            fail_all(jobs, database_away());
+        fail_all(others, database_away());
+        refuse_undoubted(jobs);
+        if (jobs.empty()) {
             pause_ = std::clamp(pause_ * 2, pause_first, pause_max);
+        } else {
+            std::this_thread::sleep_for(pause_in_doubt);
         }
     }
 

@@ -126,6 +126,17 @@ void prepare(pqxx::connection& connection, const Statement& statement) {
 #endif
 }
 
+// A server that ends says so to whom it has not been asked by, and libpq would print that between the lines of the log.
+#if defined(PQXX_VERSION_MAJOR) && PQXX_VERSION_MAJOR >= 7 && PQXX_VERSION_MINOR >= 10
+struct NoNotices {
+    explicit NoNotices(pqxx::connection& connection) {
+        connection.set_notice_handler([](auto) {});
+    }
+};
+#else
+using NoNotices = pqxx::quiet_errorhandler;
+#endif
+
 template <class... Arguments>
 pqxx::result run(pqxx::transaction_base& transaction, const Statement& statement, const Arguments&... arguments) {
 #if defined(PQXX_VERSION_MAJOR) && PQXX_VERSION_MAJOR >= 7 && PQXX_VERSION_MINOR >= 9
@@ -326,6 +337,7 @@ private:
     Watchdog& watchdog_;
     const std::chrono::milliseconds call_ms_;
     pqxx::connection connection_;
+    const NoNotices no_notices_{connection_};
 };
 
 }  // namespace

@@ -151,9 +151,9 @@ class RefusingTest(FaultTest):
                         health_away=True, holds_s=3)
 
     def test_a_privilege_revoked(self):
-        """Found out at a connection: not a new one for each request."""
+        """Found out at a connection: not a new one for each request. Who deletes has another, which stays good."""
         self.go_through(lambda: self.stack.sql('REVOKE INSERT ON visitors FROM visitors_app'),
-                        lambda: self.stack.sql('GRANT INSERT ON visitors TO visitors_app'), suffers=('add', 'delete'), holds_s=2)
+                        lambda: self.stack.sql('GRANT INSERT ON visitors TO visitors_app'), suffers=('add',), holds_s=2)
 
     def test_a_wrong_password(self):
         def write(text):
