@@ -1,31 +1,9 @@
 // Encodings read and written, on strings without a terminator.
 #include "encoding.hpp"
 
-#include <bit>
 #include <charconv>
 
 namespace app {
-
-std::optional<char32_t> take_code_point(std::string_view& rest) {
-    const auto first = static_cast<unsigned char>(rest[0]);
-    rest.remove_prefix(1);
-    if (first < 0x80) return first;
-    // The ones at the front of the first byte say how many bytes there are; what is behind them begins the code point.
-    const auto bytes = static_cast<std::size_t>(std::countl_one(first));
-    if (bytes < 2 || bytes > 4 || rest.size() < bytes - 1) return std::nullopt;
-    char32_t code_point = first & 0x7Fu >> bytes;
-    for (const char c : rest.substr(0, bytes - 1)) {
-        const auto byte = static_cast<unsigned char>(c);
-        if ((byte & 0xC0) != 0x80) return std::nullopt;
-        code_point = code_point << 6 | (byte & 0x3Fu);
-    }
-    // Of all the ways to write a code point only the shortest is UTF-8.
-    constexpr char32_t least[] = {0x80, 0x800, 0x10000};
-    const bool surrogate = code_point >= 0xD800 && code_point <= 0xDFFF;
-    if (code_point < least[bytes - 2] || surrogate || code_point > 0x10FFFF) return std::nullopt;
-    rest.remove_prefix(bytes - 1);
-    return code_point;
-}
 
 bool is_utf8(std::string_view text) {
     while (!text.empty()) {

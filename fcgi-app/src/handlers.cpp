@@ -105,6 +105,7 @@ Result<VisitorQuestion> ask_visitor(const Service&, const Request& request) {
     return VisitorQuestion{*id};
 }
 
+// A 304 has the headers that tell its document apart, and nothing of what is in it (RFC 9110, 15.4.5).
 void answer_document(Exchange& exchange, const Document& document) {
     Response response{.status = 200, .headers = {{"ETag", document.etag}, {"Cache-Control", "no-cache"}}};
     if (!document.next.empty()) response.headers.push_back({"Link", '<' + document.next + ">; rel=\"next\""});
@@ -121,6 +122,7 @@ void read(const Service& service, const ExchangePtr& exchange, const Question& q
     service.store.read(question, exchange, or_refuse(service, answer_document));
 }
 
+// The body is read only where all that is around it is right.
 Result<NewVisitor> ask_addition(const Service&, const Request& request) {
     if (const auto problem = refuse_other_sites(request)) return *problem;
     if (const auto problem = refuse_parameters(request.query)) return *problem;

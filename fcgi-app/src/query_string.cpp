@@ -43,12 +43,6 @@ auto number_to(std::int64_t max, Number& kept) {
     };
 }
 
-// PostgreSQL's text has no U+0000: it would cut the question there, or refuse it. A longer text is in no name.
-bool is_search(std::string_view text) {
-    return !text.empty() && text.find('\0') == std::string_view::npos &&
-           count_code_points(text) <= name_max_code_points;
-}
-
 std::optional<std::string> decoded(std::string_view text) {
     auto plain = form_decoded(text);
     return plain && is_utf8(*plain) ? plain : std::nullopt;
@@ -83,7 +77,11 @@ std::optional<Problem> read_parameters(std::string_view query, std::span<Paramet
 
 Result<PageQuestion> parse_page_question(std::string_view query) {
     PageQuestion question;
-    const auto keep_text = [&](std::string_view value) { return is_search(question.text = value); };
+    // PostgreSQL's text has no U+0000: it would cut the question there, or refuse it. A text that is longer is in no name.
+    const auto keep_text = [&](std::string_view value) {
+        question.text = value;
+        return !value.empty() && value.find('\0') == value.npos && count_code_points(value) <= name_max_code_points;
+    };
     Parameter known[] = {
         {"limit", "must be a whole number from 1 to 100", number_to(100, question.limit)},
         {"before", "must be a visitor's number: digits only, without a leading zero",
