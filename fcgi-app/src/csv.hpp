@@ -12,6 +12,7 @@ namespace app {
 
 inline std::string_view csv_header() { return "id,name,created_at\r\n"; }
 
+// Appends the visitor's line. Only a name can need quotes: numbers and times have none of these characters.
 inline void append_csv(std::string& out, const Visitor& visitor) {
     const bool needs_quotes = visitor.name.find_first_of("\",\r\n") != std::string::npos;
     out += std::to_string(visitor.id) + ',';

@@ -49,10 +49,9 @@ std::optional<std::string> form_decoded(std::string_view text) {
         char c = text[i] == '+' ? ' ' : text[i];
         if (c == '%') {
             const std::string_view digits = text.substr(i + 1, 2);
+            const char* const end = digits.data() + digits.size();
             unsigned char byte = 0;
-            if (digits.size() < 2) return std::nullopt;
-            if (std::from_chars(digits.data(), digits.data() + 2, byte, 16).ptr != digits.data() + 2)
-                return std::nullopt;
+            if (digits.size() < 2 || std::from_chars(digits.data(), end, byte, 16).ptr != end) return std::nullopt;
             c = static_cast<char>(byte);
             i += 2;
         }

@@ -30,7 +30,7 @@ std::string health_json(bool ok, std::string_view details);  // no details when 
 // Appends `text`, quoted and escaped; each byte that is not UTF-8 in it becomes U+FFFD.
 void append_json_string(std::string& out, std::string_view text);
 
-// A member behind another one, comma first; nothing where `text` is empty.
+// A member behind another one, comma first; nothing where `text` is empty. `name` is a literal: it is not escaped.
 std::string json_member(std::string_view name, std::string_view text);
 std::string json_member(std::string_view name, std::int64_t number);
 

@@ -10,12 +10,13 @@
 
 namespace app {
 
+// `name` is a literal: it is not escaped. A text may have any bytes; an empty one is left out.
 struct LogField {
     std::string_view name;
     std::variant<std::string_view, std::int64_t> value;
 };
 
-// One line, newline included; `level` is "info", "warning" or "error". Fields that are empty are left out.
+// One line, newline included; `level` is "info", "warning" or "error".
 std::string log_line(std::string_view level, std::string_view event, std::initializer_list<LogField> fields);
 
 class Log {

@@ -34,6 +34,7 @@ std::optional<std::int64_t> parse_number(std::string_view text, std::int64_t max
     return number;
 }
 
+// Keeps a number from 1 to `max` in `kept`, which outlives it.
 template <class Number>
 auto number_to(std::int64_t max, Number& kept) {
     return [max, &kept](std::string_view text) {
@@ -48,6 +49,7 @@ std::optional<std::string> decoded(std::string_view text) {
     return plain && is_utf8(*plain) ? plain : std::nullopt;
 }
 
+// `part` is what stands between two '&'.
 std::optional<Problem> read_parameter(std::string_view part, std::span<Parameter> known) {
     const auto equals = std::min(part.find('='), part.size());
     const auto name = decoded(part.substr(0, equals));

@@ -19,6 +19,7 @@ bool matches(std::string_view pattern, std::string_view path) {
 
 void Router::operator()(const ExchangePtr& exchange) const noexcept try {
     const Request& request = exchange->request;
+    // HEAD is a GET whose body the exchange keeps to itself.
     const std::string method = request.method == "HEAD" ? "GET" : request.method;
     std::string allowed;
     for (const Route& route : routes_) {
