@@ -8,20 +8,14 @@
 namespace app {
 namespace {
 
-void skip_blanks(std::string_view& rest) { rest.remove_prefix(std::min(rest.find_first_not_of(" \t"), rest.size())); }
+constexpr std::string_view blanks = " \t";
 
-bool is_etag_character(char c) { return c == '!' || (c > '"' && c != '\x7f') || (c & 0x80) != 0; }
-
-// Takes an entity tag off the front of `rest` and returns it without W/; empty: there is none.
-std::string_view take_tag(std::string_view& rest) {
-    if (rest.starts_with("W/")) rest.remove_prefix(2);  // case-sensitive: 8.8.3
-    if (!rest.starts_with('"')) return {};
-    const auto end = std::find_if_not(rest.begin() + 1, rest.end(), is_etag_character);
-    if (end == rest.end() || *end != '"') return {};
-    const std::string_view tag = rest.substr(0, static_cast<std::size_t>(end - rest.begin()) + 1);
-    rest.remove_prefix(tag.size());
-    return tag;
+void skip(std::string_view& rest, std::string_view skipped) {
+    rest.remove_prefix(std::min(rest.find_first_not_of(skipped), rest.size()));
 }
+
+// Or one of the quotes around it.
+bool is_tag_character(unsigned char c) { return c > ' ' && c != '\x7f'; }
 
 }  // namespace
 
@@ -32,22 +26,22 @@ std::string strong_etag(std::string_view body) {
 }
 
 bool if_none_match(std::string_view header, std::string_view etag) {
-    skip_blanks(header);
-    if (header.starts_with('*')) return header.find_first_not_of(" \t", 1) == std::string_view::npos;
+    skip(header, blanks);
+    if (header.starts_with('*')) return header.find_first_not_of(blanks, 1) == std::string_view::npos;
     bool found = false;
-    // A list may have empty elements (5.6.1), but between two tags there must be a comma.
-    for (bool comma = true; !header.empty(); skip_blanks(header)) {
-        if (header.starts_with(',')) {
-            comma = true;
-            header.remove_prefix(1);
-            continue;
-        }
-        const std::string_view tag = comma ? take_tag(header) : std::string_view();
-        if (tag.empty()) return false;
+    for (;;) {
+        skip(header, ", \t");  // a list may have empty elements: 5.6.1
+        if (header.empty()) return found;
+        if (header.starts_with("W/")) header.remove_prefix(2);  // case-sensitive: 8.8.3
+        const auto end = header.find('"', 1);
+        if (!header.starts_with('"') || end == std::string_view::npos) return false;
+        const std::string_view tag = header.substr(0, end + 1);
+        if (!std::ranges::all_of(tag, is_tag_character)) return false;
         found = found || tag == etag;
-        comma = false;
+        header.remove_prefix(tag.size());
+        skip(header, blanks);
+        if (!header.empty() && !header.starts_with(',')) return false;
     }
-    return found;
 }
 
 }  // namespace app

@@ -1,5 +1,5 @@
-// Entity tags (RFC 9110, 8.8.3): making one for a body, and comparing a client's with it.
-// Knows nothing of what a body says. Pure functions: any thread.
+// Entity tags (RFC 9110, 8.8.3): making one for a body, and comparing a client's with it. Knows nothing of what a body says.
+// Pure functions: any thread.
 #pragma once
 
 #include <string>

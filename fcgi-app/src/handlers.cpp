@@ -1,4 +1,4 @@
-// The handlers, in the order of the table of routes at the end.
+// For each route two functions: what is asked, or why not, and what is then done. The table of routes is at the end.
 #include "handlers.hpp"
 
 #include "csv.hpp"
@@ -16,7 +16,7 @@
 namespace app {
 namespace {
 
-constexpr std::string_view json_type = "application/json";
+constexpr char json_type[] = "application/json";
 
 // The same for every handler: what they ask, and where they say what they refused.
 struct Service {
@@ -24,6 +24,15 @@ struct Service {
     const std::string admin_token;
     Log& log;
 };
+
+// For the store to call: answers with what was found or done, or refuses with the problem in its place.
+template <class Answer>
+auto or_refuse(const Service& service, Answer answer) {
+    return [&log = service.log, answer](Exchange& exchange, const auto& result) {
+        if (!result) return refuse(exchange, result.error(), log);
+        answer(exchange, *result);
+    };
+}
 
 std::string lower_case(std::string_view text) {
     std::string lower(text);
@@ -73,62 +82,48 @@ std::optional<Problem> refuse_strangers(const Request& request, const std::strin
                    .headers = {{"WWW-Authenticate", "Bearer"}}};
 }
 
-void answer_document(Exchange& exchange, const Result<Document>& document, Log& log) {
-    if (!document) return refuse(exchange, document.error(), log);
-    Response response{.status = 200, .headers = {{"ETag", document->etag}, {"Cache-Control", "no-cache"}}};
-    if (!document->next.empty()) response.headers.push_back({"Link", '<' + document->next + ">; rel=\"next\""});
-    if (if_none_match(exchange.request.if_none_match, document->etag)) {
-        response.status = 304;
-    } else {
-        response.headers.push_back({"Content-Type", std::string(json_type)});
-        response.body = document->body;
-    }
-    exchange.respond(response);
+Result<std::monostate> ask_index(const Service&, const Request& request) {
+    if (const auto problem = refuse_parameters(request.query)) return *problem;
+    return std::monostate();
 }
 
-void read(const Service& service, Question question, ExchangePtr exchange) {
-    service.store.read(std::move(question), std::move(exchange),
-                       [&log = service.log](Exchange& asker, const Result<Document>& document) {
-                           answer_document(asker, document, log);
-                       });
-}
-
-void show_index(const Service& service, const ExchangePtr& exchange) {
-    if (const auto problem = refuse_parameters(exchange->request.query))
-        return refuse(*exchange, *problem, service.log);
-    Response response{.status = 200,
-                      .headers = {{"Content-Type", std::string(json_type)}, {"Cache-Control", "no-cache"}}};
+void show_index(const Service&, const ExchangePtr& exchange, std::monostate) {
+    Response response{.status = 200, .headers = {{"Content-Type", json_type}, {"Cache-Control", "no-cache"}}};
     response.set_body(index_json(version));
     exchange->respond(response);
 }
 
-void list_visitors(const Service& service, const ExchangePtr& exchange) {
-    const auto question = parse_page_question(exchange->request.query);
-    if (!question) return refuse(*exchange, question.error(), service.log);
-    read(service, *question, exchange);
-}
+Result<PageQuestion> ask_page(const Service&, const Request& request) { return parse_page_question(request.query); }
 
-void show_stats(const Service& service, const ExchangePtr& exchange) {
-    const auto question = parse_stats_question(exchange->request.query);
-    if (!question) return refuse(*exchange, question.error(), service.log);
-    read(service, *question, exchange);
-}
+Result<StatsQuestion> ask_stats(const Service&, const Request& request) { return parse_stats_question(request.query); }
 
-// The id in /api/visitors/{id}, if it is one.
-Result<std::int64_t> id_in_path(const Request& request) {
+// By the id in /api/visitors/{id}, if it is one.
+Result<VisitorQuestion> ask_visitor(const Service&, const Request& request) {
     if (const auto problem = refuse_parameters(request.query)) return *problem;
     const auto id = parse_id(std::string_view(request.path).substr(request.path.rfind('/') + 1));
     if (!id) return Problem{.status = 404, .detail = "There is no visitor with this number."};
-    return *id;
+    return VisitorQuestion{*id};
 }
 
-void show_visitor(const Service& service, const ExchangePtr& exchange) {
-    const auto id = id_in_path(exchange->request);
-    if (!id) return refuse(*exchange, id.error(), service.log);
-    read(service, VisitorQuestion{*id}, exchange);
+// A 304 has the headers that tell its document apart, and nothing of what is in it (RFC 9110, 15.4.5).
+void answer_document(Exchange& exchange, const Document& document) {
+    Response response{.status = 200, .headers = {{"ETag", document.etag}, {"Cache-Control", "no-cache"}}};
+    if (!document.next.empty()) response.headers.push_back({"Link", '<' + document.next + ">; rel=\"next\""});
+    if (if_none_match(exchange.request.if_none_match, document.etag)) {
+        response.status = 304;
+    } else {
+        response.headers.push_back({"Content-Type", json_type});
+        response.body = document.body;
+    }
+    exchange.respond(response);
 }
 
-Result<NewVisitor> new_visitor(const Request& request) {
+void read(const Service& service, const ExchangePtr& exchange, const Question& question) {
+    service.store.read(question, exchange, or_refuse(service, answer_document));
+}
+
+// The body is read only where all that is around it is right.
+Result<NewVisitor> ask_addition(const Service&, const Request& request) {
     if (const auto problem = refuse_other_sites(request)) return *problem;
     if (const auto problem = refuse_parameters(request.query)) return *problem;
     if (request.body.size() > body_max_bytes) {
@@ -137,46 +132,44 @@ Result<NewVisitor> new_visitor(const Request& request) {
     if (!request.body.empty() && !is_json(request.content_type)) {
         return Problem{.status = 415,
                        .detail = "The body must be application/json, in UTF-8.",
-                       .headers = {{"Accept-Post", std::string(json_type)}}};
+                       .headers = {{"Accept-Post", json_type}}};
     }
     if (const auto problem = refuse_key(request.idempotency_key)) return *problem;
     return parse_new_visitor(request.body);
 }
 
-void add_visitor(const Service& service, const ExchangePtr& exchange) {
-    auto visitor = new_visitor(exchange->request);
-    if (!visitor) return refuse(*exchange, visitor.error(), service.log);
-    service.store.add(std::move(*visitor), exchange->request.idempotency_key, exchange,
-                      [&log = service.log](Exchange& asker, const Result<Added>& added) {
-                          if (!added) return refuse(asker, added.error(), log);
-                          Response response{
-                              .status = 201,
-                              .headers = {{"Content-Type", std::string(json_type)},
-                                          {"Location", "/api/visitors/" + std::to_string(added->visitor.id)},
-                                          {"Cache-Control", "no-store"}}};
-                          if (!added->fresh) response.headers.push_back({"Idempotent-Replayed", "true"});
-                          response.set_body(to_json(added->visitor));
-                          asker.respond(response);
-                      });
+void answer_addition(Exchange& exchange, const Added& added) {
+    Response response{.status = 201,
+                      .headers = {{"Content-Type", json_type},
+                                  {"Location", "/api/visitors/" + std::to_string(added.visitor.id)},
+                                  {"Cache-Control", "no-store"}}};
+    if (!added.fresh) response.headers.push_back({"Idempotent-Replayed", "true"});
+    response.set_body(to_json(added.visitor));
+    exchange.respond(response);
 }
 
-Result<std::int64_t> id_to_remove(const Request& request, const std::string& admin_token) {
+void add(const Service& service, const ExchangePtr& exchange, const NewVisitor& visitor) {
+    service.store.add(visitor, exchange->request.idempotency_key, exchange, or_refuse(service, answer_addition));
+}
+
+Result<VisitorQuestion> ask_removal(const Service& service, const Request& request) {
     if (const auto problem = refuse_other_sites(request)) return *problem;
-    if (const auto problem = refuse_strangers(request, admin_token)) return *problem;
-    return id_in_path(request);
+    if (const auto problem = refuse_strangers(request, service.admin_token)) return *problem;
+    return ask_visitor(service, request);
 }
 
-void remove_visitor(const Service& service, const ExchangePtr& exchange) {
-    const auto id = id_to_remove(exchange->request, service.admin_token);
-    if (!id) return refuse(*exchange, id.error(), service.log);
-    service.store.remove(*id, exchange, [&log = service.log](Exchange& asker, const Result<std::monostate>& removed) {
-        if (!removed) return refuse(asker, removed.error(), log);
-        asker.respond({.status = 204});
-    });
+void remove(const Service& service, const ExchangePtr& exchange, const VisitorQuestion& visitor) {
+    const auto answer = [](Exchange& asker, std::monostate) { asker.respond({.status = 204}); };
+    service.store.remove(visitor.id, exchange, or_refuse(service, answer));
 }
 
-// Sends `rows`, then reads more when the client can take them, and so on: a slow reader holds neither a thread
-// nor a snapshot.
+Result<RowsQuestion> ask_export(const Service& service, const Request& request) {
+    if (const auto problem = refuse_strangers(request, service.admin_token)) return *problem;
+    if (const auto problem = refuse_parameters(request.query)) return *problem;
+    return RowsQuestion{};
+}
+
+// Sends `rows`, then reads more when the client can take them, and so on: a slow reader holds neither a thread nor a snapshot.
 void send_rows(Store& store, Exchange& exchange, std::string_view rows, std::int64_t last_id) {
     if (last_id == 0) return exchange.write(rows, nullptr);
     exchange.write(rows, [&store, last_id](Exchange& asker) {
@@ -188,40 +181,40 @@ void send_rows(Store& store, Exchange& exchange, std::string_view rows, std::int
     });
 }
 
-void export_csv(const Service& service, const ExchangePtr& exchange) {
-    const Request& request = exchange->request;
-    auto problem = refuse_strangers(request, service.admin_token);
-    if (!problem) problem = refuse_parameters(request.query);
-    if (problem) return refuse(*exchange, *problem, service.log);
+void export_csv(const Service& service, const ExchangePtr& exchange, const RowsQuestion& first) {
     const Response head{.status = 200,
                         .headers = {{"Content-Type", "text/csv; charset=utf-8; header=present"},
                                     {"Content-Disposition", "attachment; filename=\"visitors.csv\""},
                                     {"Cache-Control", "no-store"}}};
-    if (request.method == "HEAD") return exchange->respond(head);
+    if (exchange->request.method == "HEAD") return exchange->respond(head);
     // The first rows before the status: a database that is away is a 503, not an empty file.
-    service.store.read(RowsQuestion{0}, exchange, [&service, head](Exchange& asker, const Result<Document>& rows) {
-        if (!rows) return refuse(asker, rows.error(), service.log);
+    const auto begin = [&store = service.store, head](Exchange& asker, const Document& rows) {
         asker.begin(head);
-        send_rows(service.store, asker, std::string(csv_header()) + *rows->body, rows->last_id);
-    });
+        send_rows(store, asker, std::string(csv_header()) + *rows.body, rows.last_id);
+    };
+    service.store.read(first, exchange, or_refuse(service, begin));
 }
 
 }  // namespace
 
 std::vector<Route> make_routes(Store& store, std::string admin_token, Log& log) {
     const auto service = std::make_shared<const Service>(Service{store, std::move(admin_token), log});
-    const auto with = [&service](void (*handle)(const Service&, const ExchangePtr&)) {
-        return [service, handle](const ExchangePtr& exchange) { handle(*service, exchange); };
+    const auto handler = [&service](auto ask, auto act) {
+        return [service, ask, act](const ExchangePtr& exchange) {
+            const auto asked = ask(*service, exchange->request);
+            if (!asked) return refuse(*exchange, asked.error(), service->log);
+            act(*service, exchange, *asked);
+        };
     };
     // nginx names some of them again: clients.conf limits the additions, headers.conf has their Allow, site.conf the export's time.
     return {
-        {"GET", "/api", with(show_index)},
-        {"GET", "/api/visitors", with(list_visitors)},
-        {"POST", "/api/visitors", with(add_visitor)},
-        {"GET", "/api/visitors/{id}", with(show_visitor)},
-        {"DELETE", "/api/visitors/{id}", with(remove_visitor)},
-        {"GET", "/api/visitors.csv", with(export_csv)},
-        {"GET", "/api/stats", with(show_stats)},
+        {"GET", "/api", handler(ask_index, show_index)},
+        {"GET", "/api/visitors", handler(ask_page, read)},
+        {"POST", "/api/visitors", handler(ask_addition, add)},
+        {"GET", "/api/visitors/{id}", handler(ask_visitor, read)},
+        {"DELETE", "/api/visitors/{id}", handler(ask_removal, remove)},
+        {"GET", "/api/visitors.csv", handler(ask_export, export_csv)},
+        {"GET", "/api/stats", handler(ask_stats, read)},
     };
 }
 

@@ -1,15 +1,12 @@
-// What the service does with a request: turns it into a question to the store, or answers it at once.
-// Knows no socket, no SQL and no JSON library. A handler runs on a worker and never waits; what it hands to
-// the store runs on the store's threads.
+// What the service does with a request: turns it into a question to the store, or answers it at once. Knows no socket, no SQL
+// and no JSON library. A handler runs on a worker and never waits; what it hands to the store runs on the store's threads.
 #pragma once
 
-#include "http.hpp"
 #include "log.hpp"
 #include "router.hpp"
 #include "store.hpp"
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace app {

@@ -23,20 +23,11 @@ std::string utc_now() {
 }  // namespace
 
 std::string log_line(std::string_view level, std::string_view event, std::initializer_list<LogField> fields) {
-    std::string line = R"({"time":")" + utc_now() + R"(","level":")";
-    line.append(level).append(R"(","event":")").append(event).append("\"");
+    std::string line = R"({"time":")" + utc_now() + '"' + json_member("level", level) + json_member("event", event);
     for (const LogField& field : fields) {
-        const auto* text = std::get_if<std::string_view>(&field.value);
-        if (text != nullptr && text->empty()) continue;
-        line.append(",\"").append(field.name).append("\":");
-        if (text != nullptr) {
-            append_json_string(line, *text);
-        } else {
-            line += std::to_string(std::get<std::int64_t>(field.value));
-        }
+        std::visit([&](auto value) { line += json_member(field.name, value); }, field.value);
     }
-    line += "}\n";
-    return line;
+    return line + "}\n";
 }
 
 void Log::write(std::string_view lines) noexcept {
@@ -46,16 +37,6 @@ void Log::write(std::string_view lines) noexcept {
     // A disk that filled up in the middle of a line: take the part back. Fails on a pipe, which has no such case.
     const off_t end = ::lseek(fd_, 0, SEEK_END);
     if (end >= written && ::ftruncate(fd_, end - written) != 0) return;
-}
-
-void Log::info(std::string_view event, std::initializer_list<LogField> fields) {
-    write(log_line("info", event, fields));
-}
-void Log::warning(std::string_view event, std::initializer_list<LogField> fields) {
-    write(log_line("warning", event, fields));
-}
-void Log::error(std::string_view event, std::initializer_list<LogField> fields) {
-    write(log_line("error", event, fields));
 }
 
 }  // namespace app

@@ -1,6 +1,6 @@
-// Query strings, read and written: application/x-www-form-urlencoded as URLSearchParams has it, but
-// strict. A broken %-escape, invalid UTF-8, an unknown or a repeated parameter is a 400 that names
-// it. Knows neither JSON nor SQL. Pure functions: any thread.
+// Query strings, read and written: application/x-www-form-urlencoded as URLSearchParams has it, but strict. A broken %-escape,
+// invalid UTF-8, an unknown or a repeated parameter is a 400 that names it, the first fault first. Knows neither JSON nor SQL.
+// Pure functions: any thread.
 #pragma once
 
 #include "http.hpp"
@@ -13,16 +13,14 @@
 
 namespace app {
 
-// `query` is as sent, without the '?'. Numbers are canonical: ASCII digits, no sign, no leading
-// zero.
+// `query` is as sent, without the '?'. Numbers are canonical: ASCII digits, no sign, no leading zero.
 Result<PageQuestion> parse_page_question(std::string_view query);
 Result<StatsQuestion> parse_stats_question(std::string_view query);
 
 // For paths that take no parameters.
 std::optional<Problem> refuse_parameters(std::string_view query);
 
-// Where the page after `question`'s goes on, its last visitor being `last_id`; ASCII, safe in a
-// header.
+// Where the page after `question`'s goes on, its last visitor being `last_id`; ASCII, safe in a header.
 std::string next_link(const PageQuestion& question, std::int64_t last_id);
 
 // The id in a path: canonical as above, 1 to 2^63 - 1.

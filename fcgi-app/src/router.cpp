@@ -4,6 +4,7 @@
 #include "json.hpp"
 
 #include <exception>
+#include <string>
 
 namespace app {
 namespace {
@@ -11,32 +12,26 @@ namespace {
 bool matches(std::string_view pattern, std::string_view path) {
     const auto brace = pattern.find('{');
     if (brace == std::string_view::npos) return pattern == path;
-    const std::string_view rest = path.substr(std::min(brace, path.size()));
-    return path.starts_with(pattern.substr(0, brace)) && !rest.empty() && rest.find('/') == std::string_view::npos;
+    return path.starts_with(pattern.substr(0, brace)) && path.size() > brace && path.find('/', brace) == path.npos;
 }
 
 }  // namespace
 
-const Route* Router::find(const Request& request, std::string& allowed) const {
-    const std::string_view method = request.method == "HEAD" ? std::string_view("GET") : request.method;
+void Router::operator()(const ExchangePtr& exchange) const noexcept try {
+    const Request& request = exchange->request;
+    // HEAD is a GET whose body the exchange keeps to itself.
+    const std::string method = request.method == "HEAD" ? "GET" : request.method;
+    std::string allowed;
     for (const Route& route : routes_) {
         if (!matches(route.path, request.path)) continue;
-        if (route.method == method) return &route;
-        allowed += route.method == "GET" ? std::string("GET, HEAD, ") : std::string(route.method) + ", ";
+        if (route.method == method) return route.handle(exchange);
+        allowed += route.method == "GET" ? "GET, HEAD, " : std::string(route.method) + ", ";
     }
-    return nullptr;
-}
-
-void Router::operator()(const ExchangePtr& exchange) const noexcept try {
-    std::string allowed;
-    if (const Route* route = find(exchange->request, allowed)) return route->handle(exchange);
     if (allowed.empty()) {
         return refuse(*exchange, {.status = 404, .detail = "There is nothing at this path."}, log_);
     }
     allowed += "OPTIONS";
-    if (exchange->request.method == "OPTIONS") {
-        return exchange->respond({.status = 204, .headers = {{"Allow", allowed}}});
-    }
+    if (method == "OPTIONS") return exchange->respond({.status = 204, .headers = {{"Allow", allowed}}});
     refuse(*exchange, {.status = 405, .detail = "This path takes " + allowed + ".", .headers = {{"Allow", allowed}}},
            log_);
 } catch (const std::exception& error) {

@@ -1,12 +1,11 @@
-// Which handler answers which request: the table of paths, and what HTTP says of every other one (404, 405,
-// OPTIONS). Knows nothing of what a handler does. Runs on the workers' threads.
+// Which handler answers which request: the table of paths, and what HTTP says of every other one (404, 405, OPTIONS). Knows
+// nothing of what a handler does. Runs on the workers' threads.
 #pragma once
 
 #include "http.hpp"
 #include "log.hpp"
 
 #include <functional>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -14,7 +13,7 @@ namespace app {
 
 struct Route {
     std::string_view method;  // GET answers HEAD too
-    std::string_view path;    // a part in braces stands for anything but a slash: /api/visitors/{id}
+    std::string_view path;    // a part in braces at the end stands for anything but a slash: /api/visitors/{id}
     std::function<void(ExchangePtr)> handle;
 };
 
@@ -26,8 +25,6 @@ public:
     void operator()(const ExchangePtr& exchange) const noexcept;
 
 private:
-    const Route* find(const Request& request, std::string& allowed) const;
-
     const std::vector<Route> routes_;
     Log& log_;
 };

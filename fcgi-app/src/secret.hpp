@@ -1,13 +1,22 @@
-// Secrets are files (a mounted secret, or one that only the service's users can read): never arguments or
-// environment values, which others can see. Any thread.
+// Secrets are files (a mounted secret, or one that only the service's users can read): never arguments or environment
+// values, which others can see. Any thread.
 #pragma once
 
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
 #include <string>
 
 namespace app {
 
-// The file's text without one trailing newline; throws std::runtime_error, naming the path, if it cannot be
-// read or is empty.
-std::string read_secret(const std::string& path);
+// The file's text without one trailing newline. Throws std::runtime_error with the path if it is empty or cannot be read.
+inline std::string read_secret(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::string secret{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    if (!file) throw std::runtime_error(path + " cannot be read");
+    if (secret.ends_with('\n')) secret.pop_back();
+    if (secret.empty()) throw std::runtime_error(path + " is empty");
+    return secret;
+}
 
 }  // namespace app

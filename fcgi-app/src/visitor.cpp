@@ -1,9 +1,10 @@
-// The rule for a name.
+// The rule for a name, and how a client's words are shown to it.
 #include "visitor.hpp"
 
-#include "utf8.hpp"
+#include "encoding.hpp"
 
 #include <algorithm>
+#include <cstdio>
 
 namespace app {
 namespace {
@@ -25,28 +26,48 @@ bool is_refused(char32_t c) {
     return control || separator || bidirectional || noncharacter;
 }
 
+// A byte that is not UTF-8 reads as U+0000, which no name may have.
+char32_t take(std::string_view& rest) { return take_code_point(rest).value_or(0); }
+
 }  // namespace
 
-std::string_view trim(std::string_view utf8) {
-    std::size_t begin = utf8.size();
+std::string_view trim(std::string_view text) {
+    std::size_t begin = text.size();
     std::size_t end = begin;
-    for (std::string_view rest = utf8; !rest.empty();) {
-        const std::size_t at = utf8.size() - rest.size();
-        if (is_white_space(next_code_point(rest))) continue;
+    for (std::string_view rest = text; !rest.empty();) {
+        const std::size_t at = text.size() - rest.size();
+        if (is_white_space(take(rest))) continue;
         begin = std::min(begin, at);
-        end = utf8.size() - rest.size();
+        end = text.size() - rest.size();
     }
-    return utf8.substr(begin, end - begin);
+    return text.substr(begin, end - begin);
 }
 
-NameFault check_name(std::string_view utf8) {
+NameFault check_name(std::string_view trimmed) {
     // The length first: who pasted too much shortens it, and often that mends the characters too.
-    const std::size_t length = count_code_points(utf8);
+    const std::size_t length = count_code_points(trimmed);
     if (length < 1 || length > name_max_code_points) return NameFault::length;
-    while (!utf8.empty()) {
-        if (is_refused(next_code_point(utf8))) return NameFault::characters;
+    while (!trimmed.empty()) {
+        if (is_refused(take(trimmed))) return NameFault::characters;
     }
     return NameFault::none;
+}
+
+std::string quoted(std::string_view text) {
+    constexpr int max_code_points = 40;
+    std::string shown = "\"";
+    for (int i = 0; i < max_code_points && !text.empty(); ++i) {
+        const std::string_view character = text;
+        const char32_t code_point = take(text);
+        if (is_refused(code_point)) {
+            char escape[sizeof "\\u{10FFFF}"];
+            std::snprintf(escape, sizeof escape, "\\u{%X}", static_cast<unsigned>(code_point));
+            shown += escape;
+        } else {
+            shown += character.substr(0, character.size() - text.size());
+        }
+    }
+    return shown + (text.empty() ? "\"" : "…\"");
 }
 
 }  // namespace app

@@ -1,4 +1,5 @@
-// Visitors as values, and the rule for a name. Knows neither HTTP nor SQL nor JSON. Any thread.
+// Visitors as values, the questions that can be asked about them, and the rule for a name. Knows neither HTTP nor SQL nor
+// JSON. Plain values and pure functions: any thread.
 #pragma once
 
 #include <compare>
@@ -17,26 +18,25 @@ struct Visitor {
     std::int64_t id = 0;
     std::string name;        // valid UTF-8
     std::string created_at;  // RFC 3339 in UTC with six fractional digits: 2026-11-24T03:33:00.123456Z
-
-    bool operator==(const Visitor&) const = default;
 };
 
 // What a client asks to be added. No name: the visitor is called Visitor_{id}.
 struct NewVisitor {
     std::optional<std::string> name;  // trimmed and checked
-
-    bool operator==(const NewVisitor&) const = default;
 };
 
 enum class NameFault { none, length, characters };
 
 // `text` without the Unicode white space at both ends.
-std::string_view trim(std::string_view utf8);
+std::string_view trim(std::string_view text);
 
-// Whether `utf8`, which is valid UTF-8 and trimmed, may be a name.
-NameFault check_name(std::string_view utf8);
+// Whether `trimmed` may be a name; what is not UTF-8 is a fault of its characters.
+NameFault check_name(std::string_view trimmed);
 
-// The questions that can be asked. Two that compare equal get the same answer.
+// A client's word to be shown in a sentence: in quotes, cut after 40 characters, \u{…} for what no name may have.
+std::string quoted(std::string_view text);
+
+// Two questions that compare equal get the same answer.
 struct PageQuestion {
     int limit = 20;                      // 1 to 100
     std::optional<std::int64_t> before;  // only smaller ids

@@ -1,6 +1,6 @@
 // Any bytes as a body, and as a text to be written. Aborts where what is promised does not hold.
+#include "encoding.hpp"
 #include "json.hpp"
-#include "utf8.hpp"
 
 #include <cstdint>
 #include <cstdlib>

@@ -86,6 +86,7 @@ const std::vector<Checked> checked = {
     {"the replacement character", "\uFFFD", NameFault::none},
     {"private use", "\uE000", NameFault::none},
     {"markup", "<b>\"'&\\", NameFault::none},
+    {"a byte that is not UTF-8", "a\xFF", NameFault::characters},
 };
 
 BOOST_AUTO_TEST_SUITE(visitor_test, *boost::unit_test::timeout(5))
@@ -151,6 +152,14 @@ BOOST_AUTO_TEST_CASE(a_noncharacter_is_one_in_every_plane) {
         refused += check_name(encoded(c)) == NameFault::characters;
     }
     BOOST_TEST(refused == 2 * 16U);
+}
+
+BOOST_AUTO_TEST_CASE(a_clients_word_is_quoted_shortened_and_made_visible) {
+    BOOST_TEST(quoted("") == R"("")");
+    BOOST_TEST(quoted("a\"b") == R"("a"b")");
+    BOOST_TEST(quoted("\0\x7F\u2028\U0010FFFF"s) == R"("\u{0}\u{7F}\u{2028}\u{10FFFF}")");
+    BOOST_TEST(quoted(repeated("😀", 40)) == '"' + repeated("😀", 40) + '"');
+    BOOST_TEST(quoted(repeated("😀", 41)) == '"' + repeated("😀", 40) + "…\"");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

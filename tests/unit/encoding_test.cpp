@@ -1,5 +1,5 @@
-// Strict UTF-8: every code point, and the ways to write none.
-#include "utf8.hpp"
+// Strict UTF-8: every code point, and the ways to write none. Percent-encoding and escaping, there and back.
+#include "encoding.hpp"
 
 #include "encoded.hpp"
 
@@ -76,7 +76,7 @@ const std::vector<Text> invalid = {
     {"a fault behind much that is right", "aé€😀 aé€😀 aé€😀\xFF"},
 };
 
-BOOST_AUTO_TEST_SUITE(utf8_test, *boost::unit_test::timeout(5))
+BOOST_AUTO_TEST_SUITE(encoding_test, *boost::unit_test::timeout(5))
 
 BOOST_DATA_TEST_CASE(valid_text_is_accepted_and_counted, data::make(valid), sample) {
     BOOST_TEST(is_utf8(sample.text));
@@ -90,9 +90,11 @@ BOOST_AUTO_TEST_CASE(every_code_point_but_the_surrogates_is_read_as_itself) {
     for (char32_t c = 0; c <= code_point_max; ++c) {
         const std::string text = encoded(c);
         if (is_utf8(text) == is_surrogate(c)) ++wrong;
-        if (character_bytes(text + "x") != (is_surrogate(c) ? 0 : text.size())) ++wrong;
-        std::string_view rest = text;
-        if (next_code_point(rest) != c || !rest.empty()) ++wrong;
+        const std::string followed = text + "x";
+        std::string_view rest = followed;
+        const auto read = take_code_point(rest);
+        if (read.has_value() == is_surrogate(c) || read.value_or(c) != c) ++wrong;
+        if (followed.size() - rest.size() != (is_surrogate(c) ? 1 : text.size())) ++wrong;
     }
     BOOST_TEST(wrong == 0U);
 }
@@ -134,8 +136,67 @@ BOOST_AUTO_TEST_CASE(of_four_bytes_only_the_second_depends_on_the_first) {
 BOOST_AUTO_TEST_CASE(a_text_is_read_to_its_end) {
     std::string_view rest = "aé€😀";
     std::u32string read;
-    while (!rest.empty()) read += next_code_point(rest);
+    while (!rest.empty()) read += take_code_point(rest).value();
     BOOST_TEST((read == U"aé€😀"));
+}
+
+BOOST_AUTO_TEST_CASE(one_byte_is_taken_of_what_is_not_utf8) {
+    std::string_view rest =
+        "\xE2\x82"
+        "é";
+    BOOST_TEST(!take_code_point(rest));
+    BOOST_TEST(!take_code_point(rest));
+    BOOST_TEST((take_code_point(rest) == U'é'));
+    BOOST_TEST(rest.empty());
+}
+
+BOOST_AUTO_TEST_CASE(what_is_special_is_escaped) {
+    BOOST_TEST(escaped("", "\"", '\\').empty());
+    BOOST_TEST(escaped("a b", "\"", '\\') == "a b");
+    BOOST_TEST(escaped("50%_\\é", "\\%_", '\\') == "50\\%\\_\\\\é");
+    BOOST_TEST(escaped("\"a\"", "\"", '"') == "\"\"a\"\"");
+    BOOST_TEST(escaped("a\0b"s, "\0"s, '!') == "a!\0b"s);
+}
+
+BOOST_AUTO_TEST_CASE(only_unreserved_characters_stay) {
+    const std::string unreserved = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+    std::string stayed;
+    for (int byte = 0; byte < 0x100; ++byte) {
+        const std::string one(1, static_cast<char>(byte));
+        if (percent_encoded(one) == one) stayed += one;
+    }
+    BOOST_TEST(percent_encoded(unreserved) == unreserved);
+    BOOST_TEST(stayed.size() == unreserved.size());
+}
+
+BOOST_AUTO_TEST_CASE(bytes_are_encoded_in_capital_digits) {
+    BOOST_TEST(percent_encoded(" \xC3\xA9\xFF%") == "%20%C3%A9%FF%25");
+}
+
+BOOST_AUTO_TEST_CASE(what_is_to_be_kept_is_kept) { BOOST_TEST(percent_encoded("/a?b", "/") == "/a%3Fb"); }
+
+BOOST_AUTO_TEST_CASE(every_byte_comes_back) {
+    std::string all;
+    for (int byte = 0; byte < 0x100; ++byte) all += static_cast<char>(byte);
+    BOOST_TEST(form_decoded(percent_encoded(all)).value() == all);
+}
+
+BOOST_AUTO_TEST_CASE(digits_of_both_cases_and_the_plus_are_decoded) {
+    BOOST_TEST(form_decoded("%c3%A9+%2b+").value() == "é + ");
+    BOOST_TEST(form_decoded("").value().empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_percent_sign_without_two_digits_is_refused) {
+    for (const char* text : {"%", "%4", "a%", "a%4", "%%41", "%4g", "%g4", "% 4", "%+4", "%-4", "%0x41", "%41%"}) {
+        BOOST_TEST(!form_decoded(text).has_value());
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_digit_behind_the_text_does_not_count) {
+    const std::string_view whole = "%41%42";
+    BOOST_TEST(!form_decoded(whole.substr(0, 1)).has_value());
+    BOOST_TEST(!form_decoded(whole.substr(0, 2)).has_value());
+    BOOST_TEST(!form_decoded(whole.substr(0, 5)).has_value());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
