@@ -61,7 +61,7 @@ struct LaneLimits {
 struct Job {
     ExchangePtr exchange;  // reset once answered
     Clock::time_point arrived = Clock::now();
-    bool in_doubt = false;  // it was under way when a connection was lost, and may have been done
+    bool in_doubt = false;  // it was with the database when the connection was lost, and may have been done
 };
 
 template <std::derived_from<Job> Kind>
@@ -104,7 +104,7 @@ public:
 private:
     static constexpr std::chrono::milliseconds pause_first{100};
     static constexpr std::chrono::milliseconds pause_max{1000};
-    static constexpr std::chrono::milliseconds pause_in_doubt{50};
+    static constexpr std::chrono::milliseconds pause_held{50};
     static constexpr std::chrono::microseconds gather_per_job{100};
     static constexpr std::chrono::microseconds gather_max{500};
 
@@ -113,8 +113,7 @@ private:
         while (!jobs.empty() || take(jobs)) {
             const std::size_t taken = jobs.size();
             refuse_late(jobs);
-            // Making a connection may take seconds; of a new process's first one nothing is known yet.
-            if (!database_ && !available_) refuse_undoubted(jobs);
+            if (taken > 0 && jobs.empty()) continue;
             if (database_ && !database_->is_open()) disconnect("the server has closed the connection");
             if (!database_ && !connect()) {
                 wait_for_connection(jobs);
@@ -127,6 +126,7 @@ private:
 
     // Waits for jobs; without a connection, until it is time to try for one. False: closed, and nothing is left.
     bool take(std::vector<Kind>& jobs) {
+        held_ = false;
         std::unique_lock lock(mutex_);
         const auto wanted = [this] { return closed_ || !queue_.empty(); };
         if (database_) {
@@ -145,14 +145,16 @@ private:
         return true;
     }
 
-    // Nobody waits for these, or nobody should any more. A batch in doubt stays whole, and is given up whole.
+    // Nobody waits for these, or nobody should any more. A batch that is held stays whole, and is given up whole.
     void refuse_late(std::vector<Kind>& jobs) {
-        if (jobs.empty()) return;
         const auto now = Clock::now();
-        if (jobs.front().in_doubt) {
+        if (held_) {
             if (jobs.front().arrived + limits_.retry_ms <= now) fail_all(jobs, database_away());
             return;
         }
+        // They came before the loss was known, and making a connection may take seconds. (Of a new process's first one
+        // nothing is known yet.)
+        if (!database_ && !available_) return fail_all(jobs, database_away());
         std::erase_if(jobs, [&](Kind& job) {
             if (!job.exchange->client_waits()) return true;
             if (job.arrived + limits_.queue_wait_ms > now) return false;
@@ -190,7 +192,9 @@ private:
         try {
             database_ = connect_();
         } catch (const DatabaseError& error) {
-            disconnect(error.what());
+            state_.lost(this, error.what());
+            const std::lock_guard lock(mutex_);
+            available_ = false;
             return false;
         }
         state_.connected(this);
@@ -201,18 +205,14 @@ private:
     }
 
     void disconnect(const std::string& reason) {
+        held_ = true;
         database_.reset();
         state_.lost(this, reason);
         const std::lock_guard lock(mutex_);
         available_ = false;
     }
 
-    // They came before the loss was known.
-    static void refuse_undoubted(std::vector<Kind>& jobs) {
-        if (!jobs.empty() && !jobs.front().in_doubt) fail_all(jobs, database_away());
-    }
-
-    // A server that restarts is back within a second or so: for those in doubt that is worth a wait.
+    // A server that restarts is back within a second or so: for those that it was lost to that is worth a wait.
     void wait_for_connection(std::vector<Kind>& jobs) {
         std::vector<Kind> others;
         {
@@ -221,11 +221,11 @@ private:
             queue_.clear();
         }
         fail_all(others, database_away());
-        refuse_undoubted(jobs);
-        if (jobs.empty()) {
-            pause_ = std::clamp(pause_ * 2, pause_first, pause_max);
+        if (held_ && !jobs.empty()) {
+            std::this_thread::sleep_for(pause_held);
         } else {
-            std::this_thread::sleep_for(pause_in_doubt);
+            fail_all(jobs, database_away());
+            pause_ = std::clamp(pause_ * 2, pause_first, pause_max);
         }
     }
 
@@ -247,6 +247,7 @@ private:
     bool closed_ = false;
 
     std::unique_ptr<Database> database_;  // this and the rest: only by the lane's thread
+    bool held_ = false;                   // what was taken met the loss of the connection, and waits for the next one
     std::chrono::milliseconds pause_{0};
     std::minstd_rand random_{std::random_device{}()};
     std::thread thread_;  // last: it uses all of the above

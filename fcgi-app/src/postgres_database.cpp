@@ -2,6 +2,7 @@
 // each is its own transaction, one round trip, and is committed when it returns.
 #include "postgres_database.hpp"
 
+#include "encoding.hpp"
 #include "secret.hpp"
 
 #include <poll.h>
@@ -160,15 +161,6 @@ std::string rfc3339(std::string_view timestamp) {
 
 Visitor visitor_at(const pqxx::row& row, pqxx::row::size_type first) {
     return {row[first].as<std::int64_t>(), text(row[first + 1]), rfc3339(text(row[first + 2]))};
-}
-
-std::string escaped(std::string_view text, std::string_view special, char escape) {
-    std::string out;
-    for (const char c : text) {
-        if (special.find(c) != special.npos) out += escape;
-        out += c;
-    }
-    return out;
 }
 
 // PostgreSQL's notation of an array; what `text_of` gives for an item is an element, or, if it is none, NULL.

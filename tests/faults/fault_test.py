@@ -22,8 +22,8 @@ if SLOW > 1:
     _leaks = shutil.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'leaks.supp'), _folder)
     os.environ['LSAN_OPTIONS'] = f'suppressions={_leaks}:print_suppressions=0'
 
-# The reasons that one outage may have: ended, nobody listens, recovering, no answer in time, ...
-REASONS_MAX = 6
+# The reasons that one outage may have: ended, closed, nobody listens, recovering, no answer in time, ...
+REASONS_MAX = 8
 # How a fault may show at the latest: a call is cut after 2.5 s, and what waits behind it is refused after 1.5 s more.
 SHOWS_S = 4.5 * SLOW
 

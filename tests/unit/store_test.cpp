@@ -186,6 +186,7 @@ BOOST_AUTO_TEST_CASE(what_finds_its_connection_closed_is_no_unknown_outcome) {
     it.wait_until_connected();
     it.server.close_connections();
     BOOST_TEST(it.add("Ada")->response().status == 201);
+    BOOST_TEST(it.remove(1)->response().status == 204);
     it.server.set_away(true);
     it.server.close_connections();
     BOOST_TEST(body(it.add("Ada")->response()) == "/problems/database-away");
