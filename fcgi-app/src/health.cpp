@@ -8,33 +8,33 @@
 namespace app {
 namespace {
 
-void respond(Exchange& exchange, int status, std::string body) {
-    Response response{.status = status,
-                      .headers = {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}}};
-    if (status == 503) response.headers.push_back({"Retry-After", "1"});
-    response.set_body(std::move(body));
-    exchange.respond(response);
-}
+using namespace std::chrono_literals;
+
+constexpr auto interval = 1s;
 
 }  // namespace
 
 // Nothing to retry: the next check asks anew.
 Health::Health(const Connect& connect, DatabaseState& state)
-    : lane_({.queue_wait_ms = interval, .retry_ms = std::chrono::milliseconds{0}}, connect, state,
+    : lane_({.queue_wait_ms = interval, .retry_ms = 0ms}, connect, state,
             [this](Database& database, std::vector<Check>& checks) { check(database, checks); }) {}
 
-void Health::answer(const ExchangePtr& exchange) { lane_.push({{exchange}}); }
-
-void Health::Check::fail(const Problem& problem) {
-    respond(*std::exchange(exchange, nullptr), 503, health_json(false, problem.detail));
+void Health::Check::answer(int status, std::string body) {
+    Response response{.status = status,
+                      .headers = {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}}};
+    if (status == 503) response.headers.push_back({"Retry-After", "1"});
+    response.set_body(std::move(body));
+    std::exchange(exchange, nullptr)->respond(response);
 }
+
+void Health::Check::fail(const Problem& problem) { answer(503, health_json(false, problem.detail)); }
 
 void Health::check(Database& database, std::vector<Check>& checks) {
     if (Clock::now() >= good_until_) {
         database.ping();
         good_until_ = Clock::now() + interval;
     }
-    for (Check& check : checks) respond(*std::exchange(check.exchange, nullptr), 200, health_json(true, {}));
+    for (Check& check : checks) check.answer(200, health_json(true, {}));
 }
 
 }  // namespace app

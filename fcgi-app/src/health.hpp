@@ -1,10 +1,13 @@
-// GET /health: whether the database answers, asked at most once a second however many ask. On a queue, a connection
-// and (in main) a socket of its own, so that it tells the truth also when the service is at its limits.
-// Knows neither SQL nor sockets.
+// GET /health: whether the database answers, asked at most once a second however many ask. On a lane and (in main) a
+// socket of its own, so that it tells the truth also when the service is at its limits. Knows neither SQL nor sockets.
+// answer() from any thread.
 #pragma once
 
 #include "http.hpp"
 #include "lane.hpp"
+
+#include <string>
+#include <vector>
 
 namespace app {
 
@@ -13,17 +16,16 @@ public:
     // `connect` makes a connection whose calls end after a second at most.
     Health(const Connect& connect, DatabaseState& state);
 
-    // Any thread; never waits.
-    void answer(const ExchangePtr& exchange);
+    // Never waits.
+    void answer(const ExchangePtr& exchange) { lane_.push({{exchange}}); }
 
     void close() { lane_.close(); }
 
 private:
     struct Check : Job {
+        void answer(int status, std::string body);
         void fail(const Problem& problem);
     };
-
-    static constexpr std::chrono::milliseconds interval{1000};
 
     void check(Database& database, std::vector<Check>& checks);
 

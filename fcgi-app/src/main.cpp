@@ -52,23 +52,17 @@ int wait_for_end(const sigset_t& ending) {
     return signal;
 }
 
-// Every FastCGI connection is a descriptor, and nginx's may come all at once; the rest is for the database and the logs.
-std::size_t connections_within_descriptor_limit(std::size_t wanted, app::Log& log) {
-    constexpr rlim_t others = 128;
+// Every FastCGI connection is a descriptor, and a shell's limit is lower than what the system allows.
+void raise_limit_of_open_files() {
     rlimit limit{};
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    const std::size_t possible = limit.rlim_cur > 2 * others ? limit.rlim_cur - others : limit.rlim_cur / 2;
-    if (possible >= wanted) return wanted;
-    log.warning("fewer_connections", {{"reason", "the limit of open files (ulimit -n) allows no more"},
-                                      {"connections_max", static_cast<std::int64_t>(possible)}});
-    return possible;
 }
 
-void serve(app::Config config, app::Log& log) {
+void serve(const app::Config& config, app::Log& log) {
     const sigset_t ending = block_signals();
-    config.server.connections_max = connections_within_descriptor_limit(config.server.connections_max, log);
+    raise_limit_of_open_files();
 
     app::Watchdog watchdog;
     const auto connect = [&](std::chrono::milliseconds call_ms, std::chrono::milliseconds statement_ms) {
@@ -91,10 +85,7 @@ void serve(app::Config config, app::Log& log) {
         config.health_listen,
         {.threads = 1, .connections_max = 64, .request_read_ms = config.server.request_read_ms, .drain_ms = 0ms},
         health_router, watchdog, log);
-    log.info("ready", {{"version", app::version},
-                       {"listen", config.listen},
-                       {"threads", config.server.threads},
-                       {"connections_max", static_cast<std::int64_t>(config.server.connections_max)}});
+    log.info("ready", {{"version", app::version}, {"listen", config.listen}, {"threads", config.server.threads}});
 
     log.info("stopping", {{"signal", wait_for_end(ending)}});
     server.drain();

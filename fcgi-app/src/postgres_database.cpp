@@ -58,14 +58,17 @@ constexpr Statement remove_visitors{"remove_visitors",
                                     "DELETE FROM visitors WHERE id = ANY ($1::bigint[]) RETURNING id"};
 
 // A batch is sent again within seconds, or never.
-constexpr Statement purge_batches{"purge_batches", R"(
-    DELETE FROM batches WHERE key IN (
-        SELECT key FROM batches WHERE created_at < clock_timestamp() - interval '10 minutes'
-        ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED))"};
-constexpr Statement purge_client_keys{"purge_client_keys", R"(
-    DELETE FROM idempotency_keys WHERE key IN (
-        SELECT key FROM idempotency_keys WHERE created_at < clock_timestamp() - interval '25 hours'
-        ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED))"};
+constexpr Statement purge_old_keys{"purge_old_keys", R"(
+    WITH old_batches AS (
+        DELETE FROM batches WHERE key IN (
+            SELECT key FROM batches WHERE created_at < clock_timestamp() - interval '10 minutes'
+            ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING key
+    ), old_keys AS (
+        DELETE FROM idempotency_keys WHERE key IN (
+            SELECT key FROM idempotency_keys WHERE created_at < clock_timestamp() - interval '25 hours'
+            ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING key
+    )
+    SELECT greatest((SELECT count(*) FROM old_batches), (SELECT count(*) FROM old_keys)))"};
 
 // Any number of pages, and the total, from one snapshot; the total also where there is no row.
 constexpr Statement pages_of_all{"pages_of_all", R"(
@@ -210,8 +213,8 @@ public:
         : watchdog_(watchdog), call_ms_(settings.call_ms), connection_(connection_string(settings)) {
         const Watchdog::Watch watch(watchdog_, connection_.sock(), call_ms_);
         check();
-        for (const Statement& statement : {add_batch, remove_visitors, purge_batches, purge_client_keys, pages_of_all,
-                                           page_of_matches, page_of_frequent, rows_above, count_days, ping_server}) {
+        for (const Statement& statement : {add_batch, remove_visitors, purge_old_keys, pages_of_all, page_of_matches,
+                                           page_of_frequent, rows_above, count_days, ping_server}) {
             prepare(connection_, statement);
         }
     }
@@ -241,11 +244,7 @@ public:
         return removed;
     }
 
-    int purge_keys(int rows_max) override {
-        const auto batches = call(purge_batches, rows_max).affected_rows();
-        const auto keys = call(purge_client_keys, rows_max).affected_rows();
-        return static_cast<int>(std::max(batches, keys));
-    }
+    int purge_keys(int rows_max) override { return call(purge_old_keys, rows_max)[0][0].as<int>(); }
 
     std::vector<Page> pages(const std::vector<PageQuestion>& questions) override {
         const auto befores = array(questions, [](const auto& question) { return std::to_string(before(question)); });

@@ -60,7 +60,9 @@ BOOST_AUTO_TEST_CASE(nothing_set_is_every_default) {
     BOOST_TEST(config.admin_token.empty());
 }
 
-BOOST_AUTO_TEST_CASE(an_empty_value_is_none) { BOOST_TEST(app::parse_config({{"APP_THREADS", ""}}).server.threads == 2); }
+BOOST_AUTO_TEST_CASE(an_empty_value_is_none) {
+    BOOST_TEST(app::parse_config({{"APP_THREADS", ""}}).server.threads == 2);
+}
 
 BOOST_AUTO_TEST_CASE(addresses_are_checked) {
     for (const char* good : {"0.0.0.0:9000", "app:65535", "unix:/run/app.sock"}) {
