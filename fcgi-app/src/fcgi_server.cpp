@@ -82,8 +82,8 @@ public:
     Connection& operator=(const Connection&) = delete;
     ~Connection() {
         deadline.reset();
-        // libfcgi's own close would linger for a peer that does not close its end.
-        const bool still_open = fcgi.ipcFd >= 0;
+        const bool still_open = fcgi.ipcFd >= 0;  // libfcgi closes what it cannot read
+        // Its own close would linger for a peer that does not close its end.
         FCGX_Free(&fcgi, 0);
         if (still_open) ::close(fd);
     }
@@ -149,11 +149,10 @@ private:
 
     void finish(bool keep) {
         const std::shared_ptr<Connection> connection = std::exchange(connection_, nullptr);
-        FCGX_Request& fcgi = connection->fcgi;
-        fcgi.keepConnection = 1;  // closing is the Connection's, see there
         if (!keep) let_peer_see_the_end(connection->fd);
-        FCGX_Finish_r(&fcgi);
-        const bool sent = fcgi.ipcFd >= 0;
+        // Not FCGX_Finish_r, which would close the descriptor where this fails; that is the Connection's.
+        const bool sent = (FCGX_FClose(connection->fcgi.err) | FCGX_FClose(connection->fcgi.out)) == 0;
+        FCGX_Free(&connection->fcgi, 0);
         if (!sent) server_.log_.warning("answer_lost", {{"request_id", request.request_id}});
         if (sent && keep) return server_.give_back(*connection);
         server_.forget(*connection);

@@ -7,9 +7,7 @@
 #include "json.hpp"
 #include "query_string.hpp"
 
-#include <limits>
 #include <map>
-#include <optional>
 #include <random>
 #include <unordered_set>
 
@@ -45,20 +43,21 @@ Document rows_document(const std::vector<Visitor>& rows) {
             .last_id = rows.size() == rows_max_per_chunk ? rows.back().id : 0};
 }
 
-// The page of all visitors that has the answer, if there is one: a visitor is the first of those from its id down.
-std::optional<PageQuestion> page_with(const Question& question) {
-    if (const auto* page = std::get_if<PageQuestion>(&question); page != nullptr && page->text.empty()) return *page;
-    const auto* visitor = std::get_if<VisitorQuestion>(&question);
-    if (visitor == nullptr) return std::nullopt;
-    if (visitor->id == std::numeric_limits<std::int64_t>::max()) return PageQuestion{.limit = 1};
-    return PageQuestion{.limit = 1, .before = visitor->id + 1};
+using Answers = std::map<Question, Result<Document>>;
+
+// One query for all of them.
+void answer_pages(Database& database, const std::vector<PageQuestion>& questions, Answers& answers) {
+    if (questions.empty()) return;
+    const std::vector<Page> pages = database.pages(questions);
+    for (std::size_t i = 0; i < questions.size(); ++i)
+        answers.emplace(questions[i], page_document(questions[i], pages[i]));
 }
 
-Result<Document> answer_from(const Page& page, const Question& question) {
-    if (const auto* whole = std::get_if<PageQuestion>(&question)) return page_document(*whole, page);
-    const std::int64_t id = std::get<VisitorQuestion>(question).id;
-    if (page.visitors.empty() || page.visitors.front().id != id) return no_such_visitor();
-    return document(to_json(page.visitors.front()));
+void answer_visitors(Database& database, const std::vector<std::int64_t>& ids, Answers& answers) {
+    if (ids.empty()) return;
+    for (const Visitor& visitor : database.visitors(ids))
+        answers.emplace(VisitorQuestion{visitor.id}, document(to_json(visitor)));
+    for (const std::int64_t id : ids) answers.emplace(VisitorQuestion{id}, no_such_visitor());
 }
 
 Document answer_alone(Database& database, const Question& question) {
@@ -71,12 +70,11 @@ Document answer_alone(Database& database, const Question& question) {
 
 // A question that takes too long is no reason to fail those of another kind.
 template <class Ask>
-auto in_time(Ask ask) -> Result<decltype(ask())> {
+void ask_in_time(Ask ask) {
     try {
-        return ask();
+        ask();
     } catch (const DatabaseError& error) {
         if (error.fault != DatabaseFault::busy) throw;
-        return database_away("The database did not answer in time.");
     }
 }
 
@@ -130,23 +128,38 @@ void Store::answer_all(Database& database, std::vector<Read>& reads) const {
     std::map<Question, std::vector<Read*>> groups;
     for (Read& read : reads) groups[read.question].push_back(&read);
 
-    std::vector<PageQuestion> questions;
+    std::vector<PageQuestion> pages;
+    std::vector<std::int64_t> ids;
+    std::vector<Question> alone;
     for (const auto& [question, readers] : groups) {
-        if (const auto page = page_with(question)) questions.push_back(*page);
+        const auto* page = std::get_if<PageQuestion>(&question);
+        const auto* visitor = std::get_if<VisitorQuestion>(&question);
+        if (page != nullptr && page->text.empty()) {
+            pages.push_back(*page);
+        } else if (visitor != nullptr) {
+            ids.push_back(visitor->id);
+        } else {
+            alone.push_back(question);
+        }
     }
-    Result<std::vector<Page>> pages = std::vector<Page>();
-    if (!questions.empty()) pages = in_time([&] { return database.pages(questions); });
 
-    std::size_t next_page = 0;
-    const auto answer = [&](const Question& question, Clock::time_point asked) -> Result<Document> {
-        if (page_with(question)) return pages ? answer_from((*pages)[next_page++], question) : pages.error();
-        // The questions before this one may have taken long.
-        if (asked + limits_.queue_wait_ms <= Clock::now()) return overloaded();
-        return in_time([&] { return answer_alone(database, question); });
+    Answers answers;
+    const auto answer = [&](const Question& question) {
+        const auto known = answers.try_emplace(question, database_away("The database did not answer in time.")).first;
+        for (Read* reader : groups.at(question)) reader->answer(known->second);
     };
-    for (const auto& [question, readers] : groups) {
-        const Result<Document> shared = answer(question, readers.front()->arrived);
-        for (Read* reader : readers) reader->answer(shared);
+    ask_in_time([&] { answer_pages(database, pages, answers); });
+    ask_in_time([&] { answer_visitors(database, ids, answers); });
+    for (const PageQuestion& page : pages) answer(page);
+    for (const std::int64_t id : ids) answer(VisitorQuestion{id});
+    for (const Question& question : alone) {
+        // The questions before this one may have taken long.
+        if (groups.at(question).front()->arrived + limits_.queue_wait_ms <= Clock::now()) {
+            answers.emplace(question, overloaded());
+        } else {
+            ask_in_time([&] { answers.emplace(question, answer_alone(database, question)); });
+        }
+        answer(question);
     }
 }
 

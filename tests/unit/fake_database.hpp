@@ -172,6 +172,16 @@ public:
     Page search(const PageQuestion& question) override {
         return call("search " + question.text, [&] { return page(question); });
     }
+    std::vector<Visitor> visitors(const std::vector<std::int64_t>& ids) override {
+        return call("visitors " + std::to_string(ids.size()), [&] {
+            std::vector<Visitor> found;
+            for (const std::int64_t id : ids) {
+                const auto visitor = server_.visitors_.find(id);
+                if (visitor != server_.visitors_.end()) found.push_back({id, visitor->second, created_at});
+            }
+            return found;
+        });
+    }
     Stats stats(int days) override {
         return call("stats " + std::to_string(days), [&] {
             return Stats{static_cast<std::int64_t>(server_.visitors_.size()), {{"2026-11-24", 0}}};
