@@ -14,7 +14,6 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -102,7 +101,7 @@ private:
     std::atomic<int> events_ = 0;  // since the turn was taken, with the one that took it
 };
 
-// A request in hand. It has the turn of its connection until it is answered.
+// A request in hand. It has the turn of its connection until it is answered, but for the pauses of one that streams.
 class FcgiServer::Conversation final : public Exchange {
 public:
     Conversation(FcgiServer& server, std::shared_ptr<Connection> connection, Request received)
@@ -137,22 +136,26 @@ public:
     void write(std::string_view piece, std::function<void(Exchange&)> next) override {
         put(piece);
         if (next == nullptr) return finish(false);
-        if (FCGX_FFlush(connection_->fcgi.out) != 0) return;  // gone: the caller lets go of this, and that closes
+        FCGX_FFlush(connection_->fcgi.out);
+        if (failed(connection_->fcgi)) return;  // the caller lets go of this, and that closes
         const std::shared_ptr<Connection> connection = connection_;
         connection->next = [self = shared_from_this(), next = std::move(next)] { next(*self); };
-        connection->end_turn();
-        server_.watch_for(EPOLLOUT, connection->fd, connection->number, EPOLL_CTL_MOD);
+        server_.wait_for_room(*connection);
     }
 
 private:
     void put(std::string_view text) { FCGX_PutStr(text.data(), static_cast<int>(text.size()), connection_->fcgi.out); }
 
+    // No other call says so, and the next one would send once more what this one could not.
+    static bool failed(const FCGX_Request& fcgi) { return FCGX_GetError(fcgi.out) != 0; }
+
     void finish(bool keep) {
         const std::shared_ptr<Connection> connection = std::exchange(connection_, nullptr);
         if (!keep) let_peer_see_the_end(connection->fd);
         // Not FCGX_Finish_r, which would close the descriptor where this fails; that is the Connection's.
-        const bool sent = (FCGX_FClose(connection->fcgi.err) | FCGX_FClose(connection->fcgi.out)) == 0;
-        FCGX_Free(&connection->fcgi, 0);
+        FCGX_Request& fcgi = connection->fcgi;
+        const bool sent = !failed(fcgi) && FCGX_FClose(fcgi.err) == 0 && FCGX_FClose(fcgi.out) == 0;
+        FCGX_Free(&fcgi, 0);
         if (!sent) server_.log_.warning("answer_lost", {{"request_id", request.request_id}});
         if (sent && keep) return server_.give_back(*connection);
         server_.forget(*connection);
@@ -184,15 +187,13 @@ FcgiServer::FcgiServer(const std::string& address, const FcgiServerLimits& limit
         !watch_for(EPOLLIN, listener_, listener_number, EPOLL_CTL_ADD)) {
         throw std::system_error(errno, std::generic_category(), "epoll");
     }
-    last_number_ = std::max(stop_number, listener_number);
+    last_number_ = listener_number;
     for (int i = 0; i < limits_.threads; ++i) workers_.emplace_back([this] { work(); });
 }
 
 FcgiServer::~FcgiServer() {
     drain();
-    // An answer that streams is its connection's, and has it too.
-    for (const auto open = std::exchange(open_, {}); const auto& [number, connection] : open)
-        connection->next = nullptr;
+    forget_idle();
     ::close(listener_);
     ::close(stop_);
     ::close(epoll_);
@@ -214,6 +215,21 @@ void FcgiServer::drain() {
     ::eventfd_write(stop_, 1);
     for (std::thread& worker : workers_) worker.join();
     workers_.clear();
+    forget_idle();
+}
+
+// Once no worker looks any more: who sends something now sees at once that nobody will read it.
+void FcgiServer::forget_idle() {
+    std::vector<std::shared_ptr<Connection>> idle;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [number, connection] : open_) {
+            if (connection->take_turn()) idle.push_back(connection);
+        }
+        for (const auto& connection : idle) open_.erase(connection->number);
+    }
+    // An answer that streams is its connection's, and has it too.
+    for (const auto& connection : idle) connection->next = nullptr;
 }
 
 void FcgiServer::work() {
@@ -232,7 +248,7 @@ void FcgiServer::work() {
             if (found == open_.end()) continue;
             connection = found->second;
         }
-        if (connection->take_turn()) look_at(connection, (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
+        if (connection->take_turn()) look_at(connection, event.events);
     }
 }
 
@@ -267,8 +283,11 @@ int FcgiServer::accept_while_there_is_room() {
     return 0;
 }
 
-void FcgiServer::look_at(const std::shared_ptr<Connection>& connection, bool peer_closed) {
-    if (const auto next = std::exchange(connection->next, nullptr)) {
+void FcgiServer::look_at(const std::shared_ptr<Connection>& connection, unsigned events) {
+    const bool peer_closed = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    if (connection->next != nullptr) {
+        if (!peer_closed && (events & EPOLLOUT) == 0) return wait_for_room(*connection);  // an event from before
+        const auto next = std::exchange(connection->next, nullptr);
         if (!peer_closed) next();
         return;  // if nobody kept the conversation, its end closes the connection
     }
@@ -313,6 +332,12 @@ void FcgiServer::receive(const std::shared_ptr<Connection>& connection) {
 // Ends the turn. From here on another thread may have the connection.
 void FcgiServer::give_back(Connection& connection) {
     if (connection.end_turn()) watch_for(EPOLLIN, connection.fd, connection.number, EPOLL_CTL_MOD);
+}
+
+// The same, for one that streams: until the peer can take more.
+void FcgiServer::wait_for_room(Connection& connection) {
+    connection.end_turn();
+    watch_for(EPOLLOUT, connection.fd, connection.number, EPOLL_CTL_MOD);
 }
 
 // Lets the connection end, with its turn, as soon as nobody has it any more.

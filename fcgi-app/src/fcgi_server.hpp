@@ -1,6 +1,6 @@
-// A FastCGI responder on libfcgi that no peer can hold up: connections wait in one epoll set, and a worker turns to one
-// only to look whether a whole request lies in its buffer (gate.hpp). Then it reads the request, hands it on as an
-// Exchange and takes the next; whoever answers, on whatever thread, gives the connection back. Knows nothing of paths,
+// A FastCGI responder on libfcgi that nothing a peer sends or keeps back can hold up: connections wait in one epoll set,
+// and a worker turns to one only to look whether a whole request lies in its buffer (gate.hpp). Then it reads the
+// request, hands it on as an Exchange and takes the next; whoever answers, on whatever thread, gives the connection back. Knows nothing of paths,
 // visitors or databases. The only user of libfcgi.
 #pragma once
 
@@ -42,7 +42,7 @@ public:
     ~FcgiServer();
 
     // Takes no new connections, serves what comes on those that are open for drain_ms more, and returns when no
-    // request is in hand. Answers may still be given afterwards, until the server is destroyed.
+    // request is in hand, or after drain_max_ms. Answers may still be given afterwards, until the server is destroyed.
     void drain();
 
 private:
@@ -52,10 +52,12 @@ private:
     void work();
     void accept_all();
     int accept_while_there_is_room();
-    void look_at(const std::shared_ptr<Connection>& connection, bool peer_closed);
+    void look_at(const std::shared_ptr<Connection>& connection, unsigned events);
     void receive(const std::shared_ptr<Connection>& connection);
     void give_back(Connection& connection);
+    void wait_for_room(Connection& connection);
     void forget(const Connection& connection);
+    void forget_idle();
     bool watch_for(unsigned events, int fd, std::uint64_t number, int operation) const;
 
     const FcgiServerLimits limits_;

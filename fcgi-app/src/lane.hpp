@@ -115,12 +115,13 @@ private:
             refuse_late(jobs);
             if (taken > 0 && jobs.empty()) continue;
             if (database_ && !database_->is_open()) disconnect("the server has closed the connection");
-            if (!database_ && !connect()) {
-                wait_for_connection(jobs);
-            } else if (!jobs.empty()) {
-                work(jobs);
-                gather(taken);
+            if (!database_) {
+                // Then look at the jobs again: this may have taken seconds.
+                if (!connect()) wait_for_connection(jobs);
+                continue;
             }
+            work(jobs);
+            gather(taken);
         }
     }
 

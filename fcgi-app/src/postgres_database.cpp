@@ -175,10 +175,13 @@ pqxx::result run(pqxx::transaction_base& transaction, const Statement& statement
 
 std::string text(const pqxx::field& field) { return {field.c_str(), field.size()}; }
 
-// PostgreSQL writes 2026-11-24 03:33:00.1234+00 (the connection's time zone is UTC), without zeros at the end.
+// PostgreSQL writes 2026-11-24 03:33:00.1234+00 (the connection's time zone is UTC), without zeros at the end. Who wrote
+// infinity by hand gets it back.
 std::string rfc3339(std::string_view timestamp) {
     std::string time(timestamp.substr(0, timestamp.find('+')));
-    time[time.find(' ')] = 'T';
+    const auto space = time.find(' ');
+    if (space == std::string::npos) return time;
+    time[space] = 'T';
     const auto point = time.find('.');
     const std::size_t digits = point == std::string::npos ? 0 : time.size() - point - 1;
     if (digits == 0) time += '.';
@@ -203,7 +206,9 @@ std::string array(const Items& items, TextOf text_of) {
 
 DatabaseFault fault_of(const std::string& sqlstate) {
     const std::string_view state_class = std::string_view(sqlstate).substr(0, 2);
-    if (sqlstate.empty() || state_class == "08" || sqlstate.starts_with("57P")) return DatabaseFault::lost;
+    if (sqlstate.empty() || sqlstate == "40003" || state_class == "08" || sqlstate.starts_with("57P"))
+        return DatabaseFault::lost;
+    if (sqlstate == "23505") return DatabaseFault::busy;  // an id that somebody inserted by hand: the next may be free
     if (state_class == "22" || state_class == "23") return DatabaseFault::rejected;
     // Cancelled by a time-out, no lock in time, deadlock, out of resources: a later try may succeed.
     if (sqlstate == "57014" || sqlstate == "55P03" || state_class == "40" || state_class == "53") {
@@ -245,7 +250,7 @@ public:
 
     bool is_open() const override {
         pollfd server{.fd = connection_.sock(), .events = POLLRDHUP, .revents = 0};
-        return ::poll(&server, 1, 0) == 0;
+        return connection_.is_open() && ::poll(&server, 1, 0) == 0;
     }
 
     std::vector<Added> add(const std::string& batch_key, const std::vector<Addition>& additions) override {
@@ -326,7 +331,11 @@ private:
             pqxx::nontransaction transaction(connection_);
             return run(transaction, statement, arguments...);
         } catch (const pqxx::sql_error& error) {
-            throw DatabaseError(fault_of(error.sqlstate()), error.sqlstate() + ' ' + first_line(error.what()));
+            // A server that gives up may have committed before, whatever its code says.
+            const std::string_view what = error.what();
+            const bool ended = !connection_.is_open() || what.starts_with("FATAL") || what.starts_with("PANIC");
+            throw DatabaseError(ended ? DatabaseFault::lost : fault_of(error.sqlstate()),
+                                error.sqlstate() + ' ' + first_line(error.what()));
         } catch (const std::exception& error) {
             // broken_connection, in_doubt_error; whatever else it may be, this connection is not used again.
             throw DatabaseError(DatabaseFault::lost, "the connection was lost: " + first_line(error.what()));

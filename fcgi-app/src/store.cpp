@@ -1,5 +1,5 @@
 // What the store's threads do with a batch: one statement for the additions, one for the deletions, one query for
-// all pages and one for each other question, and the answers of a whole group one after the other.
+// all pages, one for all single visitors and one for each other question, and the answers of a whole group one after the other.
 #include "store.hpp"
 
 #include "csv.hpp"

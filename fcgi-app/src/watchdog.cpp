@@ -1,5 +1,5 @@
 // The watchdog's thread. It looks at all watches once a tick: there are as many as threads that can block and connections
-// that have sent nothing yet, and making one must cost next to nothing, as each database call does.
+// that have sent no whole request yet, and making one must cost next to nothing, as each database call does.
 #include "watchdog.hpp"
 
 #include <sys/socket.h>
@@ -36,9 +36,8 @@ void Watchdog::run() {
         if (idle_) wake_.wait(lock, [this] { return closed_ || !idle_; });
         wake_.wait_for(lock, tick, [this] { return closed_; });
         const auto now = std::chrono::steady_clock::now();
-        for (const Watch* watch : watches_) {
-            // Again at each tick: harmless, and the watch's owner will end it soon.
-            if (watch->deadline_ <= now) ::shutdown(watch->fd_, SHUT_RDWR);
+        for (Watch* watch : watches_) {
+            if (watch->deadline_ <= now && !std::exchange(watch->fired_, true)) ::shutdown(watch->fd_, SHUT_RDWR);
         }
     }
 }

@@ -27,6 +27,7 @@ public:
         Watchdog& watchdog_;
         const int fd_;
         const std::chrono::steady_clock::time_point deadline_;
+        bool fired_ = false;  // once: the call may have closed its descriptor, which then is another socket's
     };
 
     Watchdog() : thread_([this] { run(); }) {}
@@ -41,7 +42,7 @@ private:
 
     std::mutex mutex_;
     std::condition_variable wake_;
-    std::set<const Watch*> watches_;
+    std::set<Watch*> watches_;
     bool idle_ = false;  // the thread sleeps until it is woken, not until the next tick
     bool closed_ = false;
     std::thread thread_;  // last: it uses all of the above
