@@ -3,6 +3,7 @@
 
 #include "json.hpp"
 
+#include <functional>
 #include <utility>
 
 namespace app {
@@ -16,8 +17,7 @@ constexpr auto interval = 1s;
 
 // Nothing to retry: the next check asks anew.
 Health::Health(const Connect& connect, DatabaseState& state)
-    : lane_({.queue_wait_ms = interval, .retry_ms = 0ms}, connect, state,
-            [this](Database& database, std::vector<Check>& checks) { check(database, checks); }) {}
+    : lane_({.queue_wait_ms = interval, .retry_ms = 0ms}, connect, state, std::bind_front(&Health::check, this)) {}
 
 void Health::Check::answer(int status, std::string body) {
     Response response{.status = status,

@@ -148,13 +148,13 @@ constexpr std::string_view check_server = R"(
 // a connection to an incomplete schema would pass for a good one, to be lost and made anew at each question.
 void prepare(pqxx::connection& connection, const Statement& statement) {
     connection.prepare(statement.name, statement.sql);
-#if !defined(PQXX_VERSION_MAJOR) || PQXX_VERSION_MAJOR < 7
+#if PQXX_VERSION_MAJOR < 7
     connection.prepare_now(statement.name);
 #endif
 }
 
 // A server that ends says so to whom it has not been asked by, and libpq would print that between the lines of the log.
-#if defined(PQXX_VERSION_MAJOR) && PQXX_VERSION_MAJOR >= 7 && PQXX_VERSION_MINOR >= 10
+#if PQXX_VERSION_MAJOR * 100 + PQXX_VERSION_MINOR >= 710
 struct NoNotices {
     explicit NoNotices(pqxx::connection& connection) {
         connection.set_notice_handler([](auto) {});
@@ -166,7 +166,7 @@ using NoNotices = pqxx::quiet_errorhandler;
 
 template <class... Arguments>
 pqxx::result run(pqxx::transaction_base& transaction, const Statement& statement, const Arguments&... arguments) {
-#if defined(PQXX_VERSION_MAJOR) && PQXX_VERSION_MAJOR >= 7 && PQXX_VERSION_MINOR >= 9
+#if PQXX_VERSION_MAJOR * 100 + PQXX_VERSION_MINOR >= 709
     return transaction.exec(pqxx::prepped{statement.name}, pqxx::params{arguments...});
 #else
     return transaction.exec_prepared(statement.name, arguments...);
@@ -255,14 +255,15 @@ public:
 
     std::vector<Added> add(const std::string& batch_key, const std::vector<Addition>& additions) override {
         const auto names = array(additions, [](const Addition& addition) { return addition.name; });
-        const auto keys = array(additions, [](const Addition& addition) {
+        const auto key_of = [](const Addition& addition) {
             return addition.key.empty() ? std::nullopt : std::optional(addition.key);
-        });
+        };
         const bool keyed =
-            std::ranges::any_of(additions, [](const Addition& addition) { return !addition.key.empty(); });
+            std::ranges::any_of(additions, [&](const Addition& addition) { return key_of(addition).has_value(); });
+        const pqxx::result rows = keyed ? call(add_batch_with_keys, batch_key, names, array(additions, key_of))
+                                        : call(add_batch, batch_key, names);
         std::vector<Added> added;
-        for (const pqxx::row& row :
-             keyed ? call(add_batch_with_keys, batch_key, names, keys) : call(add_batch, batch_key, names)) {
+        for (const pqxx::row& row : rows) {
             const Name requested = row[3].is_null() ? Name() : text(row[3]);
             added.push_back({visitor_at(row, 0), requested, row[4].as<bool>()});
         }

@@ -90,14 +90,11 @@ Store::Store(const LaneLimits& limits, const Connect& connect, const Connect& co
     : limits_(limits),
       log_(log),
       process_(std::to_string(std::random_device()()) + '-' + std::to_string(std::random_device()())),
-      adds_(limits, connect, state, [this](Database& database, auto& adds) { add_all(database, adds); }),
-      removes_(limits, connect, state, [this](Database& database, auto& removes) { remove_all(database, removes); }),
-      first_page_(for_reads(limits), connect, state,
-                  [this](Database& database, auto& reads) { answer_all(database, reads); }),
-      other_reads_(for_reads(limits), connect, state,
-                   [this](Database& database, auto& reads) { answer_all(database, reads); }),
-      searches_(for_reads(limits), connect_for_search, state,
-                [this](Database& database, auto& reads) { answer_all(database, reads); }) {}
+      adds_(limits, connect, state, std::bind_front(&Store::add_all, this)),
+      removes_(limits, connect, state, std::bind_front(&Store::remove_all, this)),
+      first_page_(for_reads(limits), connect, state, std::bind_front(&Store::answer_all, this)),
+      other_reads_(for_reads(limits), connect, state, std::bind_front(&Store::answer_all, this)),
+      searches_(for_reads(limits), connect_for_search, state, std::bind_front(&Store::answer_all, this)) {}
 
 void Store::read(Question question, ExchangePtr exchange, Done<Document> done) {
     const auto* page = std::get_if<PageQuestion>(&question);

@@ -141,6 +141,15 @@ BOOST_AUTO_TEST_CASE(a_request_in_two_halves_is_read_when_it_is_whole) {
     BOOST_TEST(peer.answer().find("GET /api") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(a_drained_server_keeps_no_idle_connection_open) {
+    Served it;
+    const Peer peer(it.path);
+    peer.send(request("GET", "/api"));
+    BOOST_TEST(!peer.answer().empty());
+    it.server.drain();
+    BOOST_TEST(peer.closed_by_server());
+}
+
 BOOST_AUTO_TEST_CASE(half_requests_and_silence_end_and_slow_nobody) {
     Served it(echo, {.threads = 2, .request_read_ms = 300ms, .drain_ms = 0ms});
     const Peer silent(it.path);
