@@ -77,8 +77,6 @@ public:
         fcgi.ipcFd = fd;
         fcgi.keepConnection = 1;
     }
-    Connection(const Connection&) = delete;
-    Connection& operator=(const Connection&) = delete;
     ~Connection() {
         deadline.reset();
         const bool still_open = fcgi.ipcFd >= 0;  // libfcgi closes what it cannot read

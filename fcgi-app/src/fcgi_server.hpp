@@ -37,8 +37,6 @@ public:
     // Listens at once on `address` (socket.hpp) or throws std::runtime_error. `handle` runs on the workers and must
     // neither wait nor throw.
     FcgiServer(const std::string& address, const FcgiServerLimits& limits, Handle handle, Watchdog& watchdog, Log& log);
-    FcgiServer(const FcgiServer&) = delete;
-    FcgiServer& operator=(const FcgiServer&) = delete;
     ~FcgiServer();
 
     // Takes no new connections, serves what comes on those that are open for drain_ms more, and returns when no

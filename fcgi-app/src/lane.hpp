@@ -75,8 +75,6 @@ public:
         : limits_(limits), connect_(std::move(connect)), state_(state), work_(std::move(work)), thread_([this] {
               run();
           }) {}
-    Lane(const Lane&) = delete;
-    Lane& operator=(const Lane&) = delete;
     ~Lane() { close(); }
 
     void push(Kind job) {

@@ -192,6 +192,12 @@ Visitor visitor_at(const pqxx::row& row, pqxx::row::size_type first) {
     return {row[first].as<std::int64_t>(), text(row[first + 1]), rfc3339(text(row[first + 2]))};
 }
 
+std::vector<Visitor> visitors_of(const pqxx::result& rows) {
+    std::vector<Visitor> visitors;
+    for (const pqxx::row& row : rows) visitors.push_back(visitor_at(row, 0));
+    return visitors;
+}
+
 // PostgreSQL's notation of an array; what `text_of` gives for an item is an element, or, if it is none, NULL.
 template <class Items, class TextOf>
 std::string array(const Items& items, TextOf text_of) {
@@ -202,6 +208,10 @@ std::string array(const Items& items, TextOf text_of) {
         text += element ? '"' + escaped(*element, "\"\\", '\\') + '"' : "NULL";
     }
     return text + '}';
+}
+
+std::string array_of_ids(const std::vector<std::int64_t>& ids) {
+    return array(ids, [](std::int64_t id) { return std::to_string(id); });
 }
 
 DatabaseFault fault_of(const std::string& sqlstate) {
@@ -271,9 +281,9 @@ public:
     }
 
     std::vector<std::int64_t> remove(const std::vector<std::int64_t>& ids) override {
-        const auto gone = array(ids, [](std::int64_t id) { return std::to_string(id); });
         std::vector<std::int64_t> removed;
-        for (const pqxx::row& row : call(remove_visitors, gone)) removed.push_back(row[0].as<std::int64_t>());
+        for (const pqxx::row& row : call(remove_visitors, array_of_ids(ids)))
+            removed.push_back(row[0].as<std::int64_t>());
         return removed;
     }
 
@@ -292,19 +302,22 @@ public:
 
     Page search(const PageQuestion& question) override {
         const std::string pattern = '%' + escaped(question.text, "%_\\", '\\') + '%';
+        const auto page_by = [&](const Statement& statement) {
+            Page page;
+            for (const pqxx::row& row : call(statement, before(question), question.limit + 1, pattern))
+                append_row(page, row, question.limit);
+            return page;
+        };
         try {
-            return search_by(page_of_matches, question, pattern);
+            return page_by(page_of_matches);
         } catch (const DatabaseError& error) {
             if (error.fault != DatabaseFault::busy) throw;
         }
-        return search_by(page_of_frequent, question, pattern);
+        return page_by(page_of_frequent);
     }
 
     std::vector<Visitor> visitors(const std::vector<std::int64_t>& ids) override {
-        const auto asked = array(ids, [](std::int64_t id) { return std::to_string(id); });
-        std::vector<Visitor> found;
-        for (const pqxx::row& row : call(some_visitors, asked)) found.push_back(visitor_at(row, 0));
-        return found;
+        return visitors_of(call(some_visitors, array_of_ids(ids)));
     }
 
     Stats stats(int days) override {
@@ -317,9 +330,7 @@ public:
     }
 
     std::vector<Visitor> rows(std::int64_t after, int rows_max) override {
-        std::vector<Visitor> visitors;
-        for (const pqxx::row& row : call(rows_above, after, rows_max)) visitors.push_back(visitor_at(row, 0));
-        return visitors;
+        return visitors_of(call(rows_above, after, rows_max));
     }
 
     void ping() override { call(ping_server); }
@@ -347,14 +358,6 @@ private:
         pqxx::nontransaction transaction(connection_);
         const pqxx::result rows = transaction.exec(std::string(check_server));
         if (!rows[0][0].is_null()) throw DatabaseError(DatabaseFault::refused, text(rows[0][0]));
-    }
-
-    Page search_by(const Statement& statement, const PageQuestion& question, const std::string& pattern) {
-        Page page;
-        for (const pqxx::row& row : call(statement, before(question), question.limit + 1, pattern)) {
-            append_row(page, row, question.limit);
-        }
-        return page;
     }
 
     static std::int64_t before(const PageQuestion& question) {

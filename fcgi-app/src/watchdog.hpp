@@ -31,8 +31,6 @@ public:
     };
 
     Watchdog() : thread_([this] { run(); }) {}
-    Watchdog(const Watchdog&) = delete;
-    Watchdog& operator=(const Watchdog&) = delete;
     ~Watchdog();
 
     static constexpr std::chrono::milliseconds tick{50};
