@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 namespace {
 
@@ -139,6 +140,27 @@ BOOST_AUTO_TEST_CASE(a_request_in_two_halves_is_read_when_it_is_whole) {
     BOOST_TEST(!other.answer().empty());
     peer.send(bytes.substr(20));
     BOOST_TEST(peer.answer().find("GET /api") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_request_that_comes_before_the_last_one_is_answered_is_served_after_it) {
+    std::promise<ExchangePtr> held;
+    const auto hold_the_first = [&](const ExchangePtr& exchange) {
+        if (exchange->request.path == "/first") return held.set_value(exchange);
+        echo(exchange);
+    };
+    Served it(hold_the_first, {.threads = 1, .request_read_ms = 10s, .drain_ms = 0ms});
+    const Peer peer(it.path);
+    peer.send(request("GET", "/first"));
+    ExchangePtr first = held.get_future().get();
+    peer.send(request("GET", "/second"));
+    const Peer other(it.path);
+    other.send(request("GET", "/other"));
+    BOOST_TEST(!other.answer().empty());  // so the one worker has seen the second request, and passed over it
+    echo(std::exchange(first, nullptr));
+    std::string answers = peer.answer();
+    if (answers.find("GET /second") == std::string::npos) answers += peer.answer();
+    BOOST_TEST(answers.find("GET /first") < answers.find("GET /second"));
+    BOOST_TEST(answers.find("GET /second") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(a_drained_server_keeps_no_idle_connection_open) {
