@@ -126,8 +126,11 @@ def check_settings(project):
                 yield f'{name} is {defaults[name] or "empty"} in .env.example, but {rows[name]} in the table of the {language} half'
     programs = dict(re.findall(r'^([A-Z_]+)=\$\{\1:-(.*)\}$', project.read('local/common') + project.read('local/secrets'), re.M))
     programs.update(re.findall(r'^STATE_DIR=.*\$\{(STATE_DIR):-(\w+)\}', project.read('local/common'), re.M))
-    members = dict(re.findall(r'^ +\S+ (\w+)(?: = |\{)(\d+)\}?;', project.read('fcgi-app/src/config.hpp'), re.M))
-    reads = re.findall(r'"(APP_\w+)", config\.(\w+), ', project.read('fcgi-app/src/config.cpp'))
+    members = {}
+    for prefix, file in (('', 'config'), ('server.', 'fcgi_server'), ('lane.', 'lane')):
+        found = re.findall(r'^ +\S+ (\w+)(?: = |\{)(\d+)\}?;', project.read(f'fcgi-app/src/{file}.hpp'), re.M)
+        members.update({prefix + name: default for name, default in found})
+    reads = re.findall(r'"(APP_\w+)", config\.([\w.]+), ', project.read('fcgi-app/src/config.cpp'))
     app = {name: members.get(member) for name, member in reads}
     for name in sorted(defaults):
         places = [place[name] for place in (programs, app) if name in place]
