@@ -38,7 +38,7 @@ tsan_options := suppressions=$(CURDIR)/tests/tsan.supp
 ifeq ($(SANITIZE),thread)
 export TSAN_OPTIONS := $(tsan_options)
 endif
-cxxflags   = -std=c++20 $(CPPFLAGS) $(warnings) $(hardening) $(sanitizer) $(CXXFLAGS) -MMD -MP
+cxxflags   = -std=c++20 -I$(build)/app $(CPPFLAGS) $(warnings) $(hardening) $(sanitizer) $(CXXFLAGS) -MMD -MP
 ldflags    = -pie -Wl,-z,relro,-z,now $(sanitizer) $(LDFLAGS)
 libraries := -lfcgi -lpqxx -lpq -lpthread
 
@@ -190,6 +190,13 @@ $(build)/unit_tests: $(unit_objects) $(core_objects)
 $(build)/app/%.o: fcgi-app/src/%.cpp Makefile
 	@mkdir -p $(@D)
 	$(CXX) $(cxxflags) -c $< -o $@
+
+# The app's SQL, as a text in it.
+$(build)/app/statements.hpp: sql/statements.sql Makefile
+	@mkdir -p $(@D)
+	(printf 'constexpr char statements_sql[] = R"sql('; cat $<; printf ')sql";\n') >$@
+
+$(build)/app/postgres_database.o: $(build)/app/statements.hpp
 
 $(build)/unit/%.o: tests/unit/%.cpp Makefile
 	@mkdir -p $(@D)

@@ -62,6 +62,9 @@ public:
     // returns how many of the more numerous ones.
     virtual int purge_keys(int rows_max) = 0;
 
+    // Whether nobody has committed anything since this was asked last on this connection; false the first time.
+    virtual bool is_unchanged() = 0;
+
     // Pages of all visitors (no text in the questions), from one snapshot, in the order of the questions.
     virtual std::vector<Page> pages(const std::vector<PageQuestion>& questions) = 0;
     virtual Page search(const PageQuestion& question) = 0;

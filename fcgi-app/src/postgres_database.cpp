@@ -4,6 +4,7 @@
 
 #include "encoding.hpp"
 #include "secret.hpp"
+#include "statements.hpp"
 
 #include <poll.h>
 #include <algorithm>
@@ -15,142 +16,20 @@
 namespace app {
 namespace {
 
-struct Statement {
-    const char* name;
-    const char* sql;
-};
-
-// The batch's row tells whoever sends it again which ids it has, also of visitors that are deleted by then (xmax tells
-// whether this statement made the row). DO UPDATE instead of DO NOTHING: only so a row that another transaction is just
-// committing is seen.
-constexpr Statement add_batch{"add_batch", R"(
-    WITH asked AS MATERIALIZED (
-        SELECT name, number, nextval('visitors_id_seq') AS id
-        FROM unnest($2::text[]) WITH ORDINALITY AS asked (name, number)
-    ), batch AS (
-        INSERT INTO batches AS b (key, ids, created_at)
-        SELECT $1::text, array_agg(id ORDER BY number), clock_timestamp() FROM asked
-        ON CONFLICT ON CONSTRAINT batches_pkey DO UPDATE SET key = EXCLUDED.key
-        RETURNING b.ids, b.created_at, b.xmax = 0 AS unsent
-    ), answer AS (
-        SELECT number, ids[number] AS id, coalesce(name, 'Visitor_' || ids[number]) AS name, created_at,
-               name AS requested_name, unsent
-        FROM asked CROSS JOIN batch
-    ), added AS (
-        INSERT INTO visitors (id, name, created_at)
-        SELECT id, name, created_at FROM answer WHERE unsent ORDER BY number
-    )
-    SELECT id, name, created_at, requested_name, true FROM answer ORDER BY number)"};
-
-// The same where some have a client's key: that costs PostgreSQL a tenth more for all. A key's row keeps the id of the
-// first addition with it, and whatever has another id is a replay. Keys are inserted in their order, so that two writers
-// never wait for each other crosswise.
-constexpr Statement add_batch_with_keys{"add_batch_with_keys", R"(
-    WITH asked AS MATERIALIZED (
-        SELECT name, key, number, nextval('visitors_id_seq') AS id
-        FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS asked (name, key, number)
-    ), batch AS (
-        INSERT INTO batches AS b (key, ids, created_at)
-        SELECT $1::text, array_agg(id ORDER BY number), clock_timestamp() FROM asked
-        ON CONFLICT ON CONSTRAINT batches_pkey DO UPDATE SET key = EXCLUDED.key
-        RETURNING b.ids, b.created_at, b.xmax = 0 AS unsent
-    ), kept AS (
-        INSERT INTO idempotency_keys AS k (key, requested_name, visitor_id, created_at)
-        SELECT DISTINCT ON (key) key, name, ids[number], created_at
-        FROM asked CROSS JOIN batch WHERE key IS NOT NULL ORDER BY key, number
-        ON CONFLICT ON CONSTRAINT idempotency_keys_pkey DO UPDATE SET key = EXCLUDED.key
-        RETURNING k.key, k.requested_name, k.visitor_id, k.created_at
-    ), answer AS (
-        SELECT number, ids[number] AS id, name AS requested_name, created_at, true AS fresh, unsent
-        FROM asked CROSS JOIN batch WHERE key IS NULL
-        UNION ALL
-        SELECT number, k.visitor_id, k.requested_name, k.created_at, k.visitor_id = ids[number], unsent
-        FROM asked JOIN kept AS k USING (key) CROSS JOIN batch
-    ), added AS (
-        INSERT INTO visitors (id, name, created_at)
-        SELECT id, coalesce(requested_name, 'Visitor_' || id), created_at FROM answer WHERE fresh AND unsent
-        ORDER BY number
-    )
-    SELECT id, coalesce(requested_name, 'Visitor_' || id), created_at, requested_name, fresh
-    FROM answer ORDER BY number)"};
-
-constexpr Statement remove_visitors{"remove_visitors",
-                                    "DELETE FROM visitors WHERE id = ANY ($1::bigint[]) RETURNING id"};
-
-// A batch is sent again within seconds, or never.
-constexpr Statement purge_old_keys{"purge_old_keys", R"(
-    WITH old_batches AS (
-        DELETE FROM batches WHERE key IN (
-            SELECT key FROM batches WHERE created_at < clock_timestamp() - interval '10 minutes'
-            ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING key
-    ), old_keys AS (
-        DELETE FROM idempotency_keys WHERE key IN (
-            SELECT key FROM idempotency_keys WHERE created_at < clock_timestamp() - interval '25 hours'
-            ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING key
-    )
-    SELECT greatest((SELECT count(*) FROM old_batches), (SELECT count(*) FROM old_keys)))"};
-
-// Any number of pages, and the total, from one snapshot; the total also where there is no row.
-constexpr Statement pages_of_all{"pages_of_all", R"(
-    SELECT t.total, v.id, v.name, v.created_at, asked.number
-    FROM unnest($1::bigint[], $2::int[]) WITH ORDINALITY AS asked (before, rows, number)
-    CROSS JOIN visitor_total AS t
-    LEFT JOIN LATERAL (
-        SELECT id, name, created_at FROM visitors WHERE id < asked.before ORDER BY id DESC LIMIT asked.rows) AS v ON true
-    ORDER BY asked.number, v.id DESC)"};
-
-// MATERIALIZED: with the LIMIT in sight the planner would walk the primary key backwards instead of using the index.
-constexpr Statement page_of_matches{"page_of_matches", R"(
-    WITH matches AS MATERIALIZED (SELECT id FROM visitors WHERE fold_case(name) LIKE fold_case($3))
-    SELECT t.total, v.id, v.name, v.created_at
-    FROM (SELECT count(*) AS total FROM matches) AS t LEFT JOIN LATERAL (
-        SELECT visitors.id, name, created_at FROM visitors JOIN matches USING (id)
-        WHERE id < $1 ORDER BY id DESC LIMIT $2) AS v ON true
-    ORDER BY v.id DESC)"};
-
-// For what matches so often that it cannot be counted in time: walking backwards finds a page at once.
-constexpr Statement page_of_frequent{"page_of_frequent", R"(
-    SELECT NULL, id, name, created_at FROM visitors
-    WHERE id < $1 AND fold_case(name) LIKE fold_case($3) ORDER BY id DESC LIMIT $2)"};
-
-constexpr Statement some_visitors{"some_visitors",
-                                  "SELECT id, name, created_at FROM visitors WHERE id = ANY ($1::bigint[])"};
-
-constexpr Statement rows_above{"rows_above",
-                               "SELECT id, name, created_at FROM visitors WHERE id > $1 ORDER BY id LIMIT $2"};
-
-constexpr Statement count_days{"count_days", R"(
-    SELECT t.total, today - back, coalesce(d.count, 0)
-    FROM visitor_total AS t
-    CROSS JOIN (SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date AS today) AS now
-    CROSS JOIN generate_series(0, $1::int - 1) AS back
-    LEFT JOIN visitor_days AS d ON d.day = today - back
-    ORDER BY back)"};
-
-constexpr Statement ping_server{"ping_server", "SELECT 1"};
-
-// What is wrong with the server, or null.
-constexpr std::string_view check_server = R"(
-    SELECT CASE
-        WHEN current_setting('fsync') = 'off' OR current_setting('full_page_writes') = 'off' THEN
-            'fsync and full_page_writes must be on: nothing acknowledged may be lost'
-        WHEN current_setting('synchronous_commit') = 'off' THEN
-            'synchronous_commit must not be off: nothing acknowledged may be lost'
-        WHEN current_setting('server_encoding') <> 'UTF8' THEN 'the database''s encoding must be UTF8'
-        WHEN (SELECT count(*) FROM visitor_total) <> 1 THEN 'the schema is not complete: run the migrations'
-        WHEN NOT (SELECT bool_and(has_table_privilege(name, privilege))
-                  FROM unnest('{visitors, idempotency_keys, batches}'::text[]) AS name,
-                       unnest('{SELECT, INSERT, DELETE}'::text[]) AS privilege) THEN
-            'the role lacks privileges on its tables: run the migrations'
-    END)";
-
-// Here stand the differences between libpqxx's versions. Before 7.0 it would prepare a statement at its first use only, and
-// a connection to an incomplete schema would pass for a good one, to be lost and made anew at each question.
-void prepare(pqxx::connection& connection, const Statement& statement) {
-    connection.prepare(statement.name, statement.sql);
+// Each `PREPARE name AS …;` of sql/statements.sql. Here stand the differences between libpqxx's versions: before 7.0 it would
+// prepare a statement at its first use only, and a connection to an incomplete schema would pass for a good one, to be
+// lost and made anew at each question.
+void prepare_statements(pqxx::connection& connection) {
+    const std::string all = statements_sql, before_name = "\nPREPARE ", before_text = " AS";
+    for (auto at = all.find(before_name); at != all.npos; at = all.find(before_name, at + 1)) {
+        const auto name_at = at + before_name.size(), name_end = all.find(before_text, name_at);
+        const auto text_at = name_end + before_text.size(), text_end = all.find(';', text_at);
+        const std::string name = all.substr(name_at, name_end - name_at);
+        connection.prepare(name, all.substr(text_at, text_end - text_at));
 #if PQXX_VERSION_MAJOR < 7
-    connection.prepare_now(statement.name);
+        connection.prepare_now(name);
 #endif
+    }
 }
 
 // A server that ends says so to whom it has not been asked by, and libpq would print that between the lines of the log.
@@ -165,11 +44,11 @@ using NoNotices = pqxx::quiet_errorhandler;
 #endif
 
 template <class... Arguments>
-pqxx::result run(pqxx::transaction_base& transaction, const Statement& statement, const Arguments&... arguments) {
+pqxx::result run(pqxx::transaction_base& transaction, const char* statement, const Arguments&... arguments) {
 #if PQXX_VERSION_MAJOR * 100 + PQXX_VERSION_MINOR >= 709
-    return transaction.exec(pqxx::prepped{statement.name}, pqxx::params{arguments...});
+    return transaction.exec(pqxx::prepped{statement}, pqxx::params{arguments...});
 #else
-    return transaction.exec_prepared(statement.name, arguments...);
+    return transaction.exec_prepared(statement, arguments...);
 #endif
 }
 
@@ -250,12 +129,9 @@ public:
     PostgresDatabase(const PostgresSettings& settings, Watchdog& watchdog)
         : watchdog_(watchdog), call_ms_(settings.call_ms), connection_(connection_string(settings)) {
         const Watchdog::Watch watch(watchdog_, connection_.sock(), call_ms_);
-        check();
-        for (const Statement& statement :
-             {add_batch, add_batch_with_keys, remove_visitors, purge_old_keys, pages_of_all, page_of_matches,
-              page_of_frequent, some_visitors, rows_above, count_days, ping_server}) {
-            prepare(connection_, statement);
-        }
+        prepare_statements(connection_);
+        const pqxx::result fault = call("check_server");
+        if (!fault[0][0].is_null()) throw DatabaseError(DatabaseFault::refused, text(fault[0][0]));
     }
 
     bool is_open() const override {
@@ -270,8 +146,8 @@ public:
         };
         const bool keyed =
             std::ranges::any_of(additions, [&](const Addition& addition) { return key_of(addition).has_value(); });
-        const pqxx::result rows = keyed ? call(add_batch_with_keys, batch_key, names, array(additions, key_of))
-                                        : call(add_batch, batch_key, names);
+        const pqxx::result rows = keyed ? call("add_batch_with_keys", batch_key, names, array(additions, key_of))
+                                        : call("add_batch", batch_key, names);
         std::vector<Added> added;
         for (const pqxx::row& row : rows) {
             const Name requested = row[3].is_null() ? Name() : text(row[3]);
@@ -282,18 +158,18 @@ public:
 
     std::vector<std::int64_t> remove(const std::vector<std::int64_t>& ids) override {
         std::vector<std::int64_t> removed;
-        for (const pqxx::row& row : call(remove_visitors, array_of_ids(ids)))
+        for (const pqxx::row& row : call("remove_visitors", array_of_ids(ids)))
             removed.push_back(row[0].as<std::int64_t>());
         return removed;
     }
 
-    int purge_keys(int rows_max) override { return call(purge_old_keys, rows_max)[0][0].as<int>(); }
+    int purge_keys(int rows_max) override { return call("purge_old_keys", rows_max)[0][0].as<int>(); }
 
     std::vector<Page> pages(const std::vector<PageQuestion>& questions) override {
-        const auto befores = array(questions, [](const auto& question) { return std::to_string(before(question)); });
+        const auto lasts = array(questions, [](const auto& question) { return std::to_string(last(question)); });
         const auto limits = array(questions, [](const auto& question) { return std::to_string(question.limit + 1); });
         std::vector<Page> pages(questions.size());
-        for (const pqxx::row& row : call(pages_of_all, befores, limits)) {
+        for (const pqxx::row& row : call("pages_of_all", lasts, limits)) {
             const auto number = row[4].as<std::size_t>() - 1;
             append_row(pages[number], row, questions[number].limit);
         }
@@ -302,27 +178,27 @@ public:
 
     Page search(const PageQuestion& question) override {
         const std::string pattern = '%' + escaped(question.text, "%_\\", '\\') + '%';
-        const auto page_by = [&](const Statement& statement) {
+        const auto page_by = [&](const char* statement) {
             Page page;
-            for (const pqxx::row& row : call(statement, before(question), question.limit + 1, pattern))
+            for (const pqxx::row& row : call(statement, last(question), question.limit + 1, pattern))
                 append_row(page, row, question.limit);
             return page;
         };
         try {
-            return page_by(page_of_matches);
+            return page_by("page_of_matches");
         } catch (const DatabaseError& error) {
             if (error.fault != DatabaseFault::busy) throw;
         }
-        return page_by(page_of_frequent);
+        return page_by("page_of_frequent");
     }
 
     std::vector<Visitor> visitors(const std::vector<std::int64_t>& ids) override {
-        return visitors_of(call(some_visitors, array_of_ids(ids)));
+        return visitors_of(call("some_visitors", array_of_ids(ids)));
     }
 
     Stats stats(int days) override {
         Stats stats;
-        for (const pqxx::row& row : call(count_days, days)) {
+        for (const pqxx::row& row : call("count_days", days)) {
             stats.total = row[0].as<std::int64_t>();
             stats.days.push_back({text(row[1]), row[2].as<std::int64_t>()});
         }
@@ -330,14 +206,19 @@ public:
     }
 
     std::vector<Visitor> rows(std::int64_t after, int rows_max) override {
-        return visitors_of(call(rows_above, after, rows_max));
+        return visitors_of(call("rows_above", after, rows_max));
     }
 
-    void ping() override { call(ping_server); }
+    bool is_unchanged() override {
+        const std::string before = std::exchange(snapshot_, text(call("current_snapshot")[0][0]));
+        return snapshot_ == before;
+    }
+
+    void ping() override { call("ping_server"); }
 
 private:
     template <class... Arguments>
-    pqxx::result call(const Statement& statement, const Arguments&... arguments) {
+    pqxx::result call(const char* statement, const Arguments&... arguments) {
         const Watchdog::Watch watch(watchdog_, connection_.sock(), call_ms_);
         try {
             pqxx::nontransaction transaction(connection_);
@@ -354,14 +235,9 @@ private:
         }
     }
 
-    void check() {
-        pqxx::nontransaction transaction(connection_);
-        const pqxx::result rows = transaction.exec(std::string(check_server));
-        if (!rows[0][0].is_null()) throw DatabaseError(DatabaseFault::refused, text(rows[0][0]));
-    }
-
-    static std::int64_t before(const PageQuestion& question) {
-        return question.before.value_or(std::numeric_limits<std::int64_t>::max());
+    // The largest id that may be on the page.
+    static std::int64_t last(const PageQuestion& question) {
+        return question.before ? *question.before - 1 : std::numeric_limits<std::int64_t>::max();
     }
 
     // A row is: the total or null, then a visitor or nulls. One row more than the limit tells that there are more.
@@ -376,6 +252,7 @@ private:
     const std::chrono::milliseconds call_ms_;
     pqxx::connection connection_;
     const NoNotices no_notices_{connection_};
+    std::string snapshot_;  // when is_unchanged() was asked last
 };
 
 }  // namespace

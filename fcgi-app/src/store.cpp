@@ -7,8 +7,8 @@
 #include "json.hpp"
 #include "query_string.hpp"
 
-#include <map>
 #include <random>
+#include <set>
 #include <unordered_set>
 
 namespace app {
@@ -43,9 +43,7 @@ Document rows_document(const std::vector<Visitor>& rows) {
             .last_id = rows.size() == rows_max_per_chunk ? rows.back().id : 0};
 }
 
-using Answers = std::map<Question, Result<Document>>;
-
-// One query for all of them.
+// Each asks once for all of its questions.
 void answer_pages(Database& database, const std::vector<PageQuestion>& questions, Answers& answers) {
     if (questions.empty()) return;
     const std::vector<Page> pages = database.pages(questions);
@@ -60,7 +58,7 @@ void answer_visitors(Database& database, const std::vector<std::int64_t>& ids, A
     for (const std::int64_t id : ids) answers.emplace(VisitorQuestion{id}, no_such_visitor());
 }
 
-Document answer_alone(Database& database, const Question& question) {
+Result<Document> answer_alone(Database& database, const Question& question) {
     if (const auto* search = std::get_if<PageQuestion>(&question))
         return page_document(*search, database.search(*search));
     if (const auto* stats = std::get_if<StatsQuestion>(&question))
@@ -92,9 +90,9 @@ Store::Store(const LaneLimits& limits, const Connect& connect, const Connect& co
       process_(std::to_string(std::random_device()()) + '-' + std::to_string(std::random_device()())),
       adds_(limits, connect, state, std::bind_front(&Store::add_all, this)),
       removes_(limits, connect, state, std::bind_front(&Store::remove_all, this)),
-      first_page_(for_reads(limits), connect, state, std::bind_front(&Store::answer_all, this)),
-      other_reads_(for_reads(limits), connect, state, std::bind_front(&Store::answer_all, this)),
-      searches_(for_reads(limits), connect_for_search, state, std::bind_front(&Store::answer_all, this)) {}
+      first_page_(for_reads(limits), connect, state, std::bind_front(&Store::answer_first_pages, this)),
+      other_reads_(for_reads(limits), connect, state, std::bind_front(&Store::answer_anew, this)),
+      searches_(for_reads(limits), connect_for_search, state, std::bind_front(&Store::answer_anew, this)) {}
 
 void Store::read(Question question, ExchangePtr exchange, Done<Document> done) {
     const auto* page = std::get_if<PageQuestion>(&question);
@@ -121,43 +119,47 @@ void Store::close() {
     searches_.close();
 }
 
-void Store::answer_all(Database& database, std::vector<Read>& reads) const {
+void Store::answer_first_pages(Database& database, std::vector<Read>& reads) {
+    Answers known = database.is_unchanged() ? std::move(first_pages_) : Answers();
+    first_pages_ = answer_all(database, reads, std::move(known));
+}
+
+void Store::answer_anew(Database& database, std::vector<Read>& reads) const { answer_all(database, reads, {}); }
+
+// Answers what is known already without asking; returns that with what was found out.
+Answers Store::answer_all(Database& database, std::vector<Read>& reads, Answers known) const {
     std::map<Question, std::vector<Read*>> groups;
     for (Read& read : reads) groups[read.question].push_back(&read);
 
     std::vector<PageQuestion> pages;
     std::vector<std::int64_t> ids;
-    std::vector<Question> alone;
+    std::set<Question> others;
     for (const auto& [question, readers] : groups) {
+        if (known.contains(question)) continue;
         const auto* page = std::get_if<PageQuestion>(&question);
-        const auto* visitor = std::get_if<VisitorQuestion>(&question);
         if (page != nullptr && page->text.empty()) {
             pages.push_back(*page);
-        } else if (visitor != nullptr) {
+        } else if (const auto* visitor = std::get_if<VisitorQuestion>(&question)) {
             ids.push_back(visitor->id);
         } else {
-            alone.push_back(question);
+            others.insert(question);
         }
     }
-
-    Answers answers;
-    const auto answer = [&](const Question& question) {
-        const auto known = answers.try_emplace(question, database_away("The database did not answer in time.")).first;
-        for (Read* reader : groups.at(question)) reader->answer(known->second);
-    };
-    ask_in_time([&] { answer_pages(database, pages, answers); });
-    ask_in_time([&] { answer_visitors(database, ids, answers); });
-    for (const PageQuestion& page : pages) answer(page);
-    for (const std::int64_t id : ids) answer(VisitorQuestion{id});
-    for (const Question& question : alone) {
-        // The questions before this one may have taken long.
-        if (groups.at(question).front()->arrived + limits_.queue_wait_ms <= Clock::now()) {
-            answers.emplace(question, overloaded());
-        } else {
-            ask_in_time([&] { answers.emplace(question, answer_alone(database, question)); });
+    ask_in_time([&] { answer_pages(database, pages, known); });
+    ask_in_time([&] { answer_visitors(database, ids, known); });
+    const Result<Document> none = database_away("The database did not answer in time.");
+    for (const auto& [question, readers] : groups) {
+        if (others.contains(question)) {
+            // The questions before this one may have taken long.
+            const bool late = readers.front()->arrived + limits_.queue_wait_ms <= Clock::now();
+            ask_in_time([&, &question = question] {
+                known.emplace(question, late ? overloaded() : answer_alone(database, question));
+            });
         }
-        answer(question);
+        const auto found = known.find(question);
+        for (Read* reader : readers) reader->answer(found != known.end() ? found->second : none);
     }
+    return known;
 }
 
 // What is in doubt is sent again as the batch that it was.

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -37,6 +38,8 @@ struct Document {
     std::string next;          // a page's next page; empty: this is the last
     std::int64_t last_id = 0;  // a chunk's last row; 0: there are no more
 };
+
+using Answers = std::map<Question, Result<Document>>;
 
 class Store {
 public:
@@ -80,7 +83,9 @@ private:
         void fail(const Problem& problem) { answer(in_doubt ? outcome_unknown() : problem); }
     };
 
-    void answer_all(Database& database, std::vector<Read>& reads) const;
+    void answer_first_pages(Database& database, std::vector<Read>& reads);
+    void answer_anew(Database& database, std::vector<Read>& reads) const;
+    Answers answer_all(Database& database, std::vector<Read>& reads, Answers known) const;
     void add_all(Database& database, std::vector<Add>& adds);
     void add_batch(Database& database, std::uint64_t batch, const std::vector<Add*>& adds);
     void remove_all(Database& database, std::vector<Remove>& removes);
@@ -90,6 +95,7 @@ private:
     const std::string process_;  // random: tells the batches of several processes apart
     std::uint64_t batches_ = 0;  // made so far; this and the next only by the adding lane
     Clock::time_point purge_at_{};
+    Answers first_pages_;  // right for as long as nothing is committed; only by their lane
     Lane<Add> adds_;
     Lane<Remove> removes_;
     Lane<Read> first_page_;

@@ -184,6 +184,35 @@ class PagesTest(ContractTest):
                 self.assertEqual(self.page(query(limit=1, before=before))['visitors'][0]['id'], first)
         self.assertEqual(self.page(query(before=1))['visitors'], [])
 
+    def test_the_first_page_shows_every_commit_at_once_and_nothing_before_it(self):
+        names = lambda: [visitor['name'] for visitor in self.page('/api/visitors?limit=2')['visitors']]
+        first, second = self.insert(2)
+        known = names()
+        with self.stack.sql_session() as early, self.stack.sql_session() as late:
+            for session, id_ in ((early, first), (late, second)):
+                session.execute(f"BEGIN; SAVEPOINT one; UPDATE visitors SET name = 'renamed {id_}' WHERE id = {id_};")
+                self.assertEqual(names(), known)
+            late.execute('COMMIT;')
+            self.assertEqual(names(), [f'renamed {second}', known[1]])
+            self.assertEqual(names(), [f'renamed {second}', known[1]])
+            early.execute('ROLLBACK TO one; UPDATE visitors SET name = \'back\' WHERE id = %d; RELEASE one;' % first)
+            self.assertEqual(names(), [f'renamed {second}', known[1]])
+            early.execute('COMMIT;')
+            self.assertEqual(names(), [f'renamed {second}', 'back'])
+        self.stack.sql(f'DELETE FROM visitors WHERE id = {second}')
+        self.assertEqual(names()[0], 'back')
+
+    def test_the_largest_id_is_on_a_page_like_any_other(self):
+        largest = 2**63 - 1
+        self.stack.sql(f"INSERT INTO visitors (id, name) VALUES ({largest}, '{self.mark}')")
+        try:
+            for path in ('/api/visitors?limit=1', query(q=self.mark)):
+                self.assertEqual(self.page(path)['visitors'][0]['id'], largest)
+            self.assertEqual(self.stack.get(f'/api/visitors/{largest}').json()['name'], self.mark)
+            self.assertNotEqual(self.page(f'/api/visitors?limit=1&before={largest}')['visitors'][0]['id'], largest)
+        finally:
+            self.stack.sql(f'DELETE FROM visitors WHERE id = {largest}')
+
     def test_before_need_not_be_the_id_of_a_visitor(self):
         ids = self.insert(3)
         self.stack.sql(f'DELETE FROM visitors WHERE id = {ids[1]}')

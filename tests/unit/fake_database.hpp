@@ -38,6 +38,10 @@ public:
         const std::lock_guard lock(mutex_);
         faults_.push_back(fault);
     }
+    void let_next_pass() {
+        const std::lock_guard lock(mutex_);
+        faults_.push_back(std::nullopt);
+    }
     // Calls wait until release(); waits itself until one does.
     void hold() {
         const std::lock_guard lock(mutex_);
@@ -74,12 +78,13 @@ private:
     bool away_ = false;
     bool held_ = false;
     int waiting_ = 0;
-    std::deque<Fault> faults_;
+    std::deque<std::optional<Fault>> faults_;
     std::vector<std::string> calls_;
     std::map<std::int64_t, std::string> visitors_;
     std::map<std::string, Added> keys_;
     std::map<std::string, std::vector<Added>> batches_;
     std::int64_t last_id_ = 0;
+    int commits_ = 0;
 };
 
 class FakeDatabase final : public Database {
@@ -144,6 +149,7 @@ public:
             if (std::ranges::count(additions, Name("rejected"), &Addition::name) > 0)
                 throw DatabaseError(DatabaseFault::rejected, "23514");
             const auto [batch, unsent] = server_.batches_.try_emplace(batch_key);
+            ++server_.commits_;
             if (unsent) {
                 for (const Addition& addition : additions) batch->second.push_back(added(addition));
             }
@@ -152,6 +158,7 @@ public:
     }
     std::vector<std::int64_t> remove(const std::vector<std::int64_t>& ids) override {
         return call("remove " + std::to_string(ids.size()), [&] {
+            ++server_.commits_;
             std::vector<std::int64_t> removed;
             for (const std::int64_t id : ids) {
                 if (server_.visitors_.erase(id) != 0) removed.push_back(id);
@@ -161,6 +168,9 @@ public:
     }
     int purge_keys(int) override {
         return call("purge_keys", [] { return 0; });
+    }
+    bool is_unchanged() override {
+        return call("is_unchanged", [&] { return std::exchange(seen_, server_.commits_) == server_.commits_; });
     }
     std::vector<Page> pages(const std::vector<PageQuestion>& questions) override {
         return call("pages " + std::to_string(questions.size()), [&] {
@@ -203,6 +213,7 @@ public:
 
 private:
     FakeServer& server_;
+    int seen_ = -1;
     const int made_after_ = server_.closings_;
 };
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <limits>
 
 namespace {
 
@@ -56,11 +57,12 @@ struct Fixture {
         }
         return response;
     }
-    // Until the writer and the first page's lane are connected, too.
+    // Until the writer and the first page's lane are connected, too, and the writer is done with its first housekeeping.
     void wait_until_connected() {
         while (add({})->response().status != 201) std::this_thread::sleep_for(1ms);
         while (ask(PageQuestion{})->response().status != 200) std::this_thread::sleep_for(1ms);
         while (ask(PageQuestion{.text = "a"})->response().status != 200) std::this_thread::sleep_for(1ms);
+        while (calls("purge_keys") == 0) std::this_thread::sleep_for(1ms);
     }
     std::size_t calls(const std::string& name) {
         const auto all = server.calls();
@@ -94,15 +96,62 @@ BOOST_AUTO_TEST_CASE(additions_that_come_during_a_commit_are_one_batch) {
 BOOST_AUTO_TEST_CASE(a_read_that_comes_during_a_query_waits_for_the_next_one) {
     Fixture it;
     it.wait_until_connected();
+    const PageQuestion older{.before = 9};
     const std::size_t before = it.calls("pages 1");
     it.server.hold();
-    const auto first = it.ask(PageQuestion{});
+    const auto first = it.ask(older);
     it.server.wait_for_held_call();
-    const auto second = it.ask(PageQuestion{});
-    const auto third = it.ask(PageQuestion{});
+    const auto second = it.ask(older);
+    const auto third = it.ask(older);
     it.server.release();
     for (const auto& read : {first, second, third}) BOOST_TEST(read->response().status == 200);
     BOOST_TEST(it.calls("pages 1") - before == 2);  // the second and the third share one
+}
+
+BOOST_AUTO_TEST_CASE(the_first_page_is_read_again_only_if_something_was_committed) {
+    Fixture it;
+    it.wait_until_connected();
+    const auto page = [&] { return body(it.ask(PageQuestion{})->response()); };
+    it.add({})->response();
+    const std::string first = page();
+    const std::size_t before = it.calls("pages 1");
+    BOOST_TEST(page() == first);
+    BOOST_TEST(it.calls("pages 1") == before);
+    BOOST_TEST(body(it.ask(PageQuestion{.limit = 1})->response()) != first);  // kept beside the other
+    BOOST_TEST(page() == first);
+    BOOST_TEST(it.calls("pages 1") == before + 1);
+
+    const std::int64_t added = std::stoll(body(it.add("Ada")->response()));
+    BOOST_TEST(page().find("Ada") != std::string::npos);
+    BOOST_TEST(it.remove(added)->response().status == 204);
+    BOOST_TEST(page() == first);
+    BOOST_TEST(it.calls("pages 1") == before + 3);
+}
+
+BOOST_AUTO_TEST_CASE(a_first_page_is_not_kept_beyond_its_connection) {
+    Fixture it;
+    it.wait_until_connected();
+    const std::string first = body(it.ask(PageQuestion{})->response());
+    const std::size_t before = it.calls("pages 1");
+    it.server.close_connections();
+    BOOST_TEST(body(it.ask(PageQuestion{})->response()) == first);
+    BOOST_TEST(it.calls("pages 1") == before + 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_first_page_that_cannot_be_read_is_not_kept) {
+    Fixture it;
+    it.wait_until_connected();
+    it.add({})->response();
+    it.server.let_next_pass();  // whether something was committed
+    it.server.fail_next({DatabaseFault::busy});
+    BOOST_TEST(it.ask(PageQuestion{})->response().status == 503);
+    BOOST_TEST(it.ask(PageQuestion{})->response().status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(the_largest_id_has_a_page_and_no_successor) {
+    Fixture it;
+    it.wait_until_connected();
+    BOOST_TEST(it.ask(VisitorQuestion{std::numeric_limits<std::int64_t>::max()})->response().status == 404);
 }
 
 BOOST_AUTO_TEST_CASE(different_questions_get_different_answers) {

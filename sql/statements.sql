@@ -1,0 +1,132 @@
+-- What the app asks of the database. The build puts this text into the program (the Makefile's statements.hpp), which prepares
+-- each statement at each connection; so does `\i sql/statements.sql` in psql, for EXPLAIN ANALYZE EXECUTE. No migration: sql/migrate
+-- does not read it. In a statement no semicolon but its last.
+
+-- What is wrong with the server, or null; asked at each connection.
+PREPARE check_server AS
+    SELECT CASE
+        WHEN current_setting('fsync') = 'off' OR current_setting('full_page_writes') = 'off' THEN
+            'fsync and full_page_writes must be on: nothing acknowledged may be lost'
+        WHEN current_setting('synchronous_commit') = 'off' THEN
+            'synchronous_commit must not be off: nothing acknowledged may be lost'
+        WHEN current_setting('server_encoding') <> 'UTF8' THEN 'the database''s encoding must be UTF8'
+        WHEN (SELECT count(*) FROM visitor_total) <> 1 THEN 'the schema is not complete: run the migrations'
+        WHEN NOT (SELECT bool_and(has_table_privilege(name, privilege))
+                  FROM unnest('{visitors, idempotency_keys, batches}'::text[]) AS name,
+                       unnest('{SELECT, INSERT, DELETE}'::text[]) AS privilege) THEN
+            'the role lacks privileges on its tables: run the migrations'
+    END;
+
+-- The batch's row tells whoever sends it again which ids it has, also of visitors that are deleted by then (xmax tells
+-- whether this statement made the row). DO UPDATE instead of DO NOTHING: only so a row that another transaction is just
+-- committing is seen.
+PREPARE add_batch AS
+    WITH asked AS MATERIALIZED (
+        SELECT name, number, nextval('visitors_id_seq') AS id
+        FROM unnest($2::text[]) WITH ORDINALITY AS asked (name, number)
+    ), batch AS (
+        INSERT INTO batches AS b (key, ids, created_at)
+        SELECT $1::text, array_agg(id ORDER BY number), clock_timestamp() FROM asked
+        ON CONFLICT ON CONSTRAINT batches_pkey DO UPDATE SET key = EXCLUDED.key
+        RETURNING b.ids, b.created_at, b.xmax = 0 AS unsent
+    ), answer AS (
+        SELECT number, ids[number] AS id, coalesce(name, 'Visitor_' || ids[number]) AS name, created_at,
+               name AS requested_name, unsent
+        FROM asked CROSS JOIN batch
+    ), added AS (
+        INSERT INTO visitors (id, name, created_at)
+        SELECT id, name, created_at FROM answer WHERE unsent ORDER BY number
+    )
+    SELECT id, name, created_at, requested_name, true FROM answer ORDER BY number;
+
+-- The same where some have a client's key: that costs PostgreSQL a tenth more for all. A key's row keeps the id of the
+-- first addition with it, and whatever has another id is a replay. Keys are inserted in their order, so that two writers
+-- never wait for each other crosswise.
+PREPARE add_batch_with_keys AS
+    WITH asked AS MATERIALIZED (
+        SELECT name, key, number, nextval('visitors_id_seq') AS id
+        FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS asked (name, key, number)
+    ), batch AS (
+        INSERT INTO batches AS b (key, ids, created_at)
+        SELECT $1::text, array_agg(id ORDER BY number), clock_timestamp() FROM asked
+        ON CONFLICT ON CONSTRAINT batches_pkey DO UPDATE SET key = EXCLUDED.key
+        RETURNING b.ids, b.created_at, b.xmax = 0 AS unsent
+    ), kept AS (
+        INSERT INTO idempotency_keys AS k (key, requested_name, visitor_id, created_at)
+        SELECT DISTINCT ON (key) key, name, ids[number], created_at
+        FROM asked CROSS JOIN batch WHERE key IS NOT NULL ORDER BY key, number
+        ON CONFLICT ON CONSTRAINT idempotency_keys_pkey DO UPDATE SET key = EXCLUDED.key
+        RETURNING k.key, k.requested_name, k.visitor_id, k.created_at
+    ), answer AS (
+        SELECT number, ids[number] AS id, name AS requested_name, created_at, true AS fresh, unsent
+        FROM asked CROSS JOIN batch WHERE key IS NULL
+        UNION ALL
+        SELECT number, k.visitor_id, k.requested_name, k.created_at, k.visitor_id = ids[number], unsent
+        FROM asked JOIN kept AS k USING (key) CROSS JOIN batch
+    ), added AS (
+        INSERT INTO visitors (id, name, created_at)
+        SELECT id, coalesce(requested_name, 'Visitor_' || id), created_at FROM answer WHERE fresh AND unsent
+        ORDER BY number
+    )
+    SELECT id, coalesce(requested_name, 'Visitor_' || id), created_at, requested_name, fresh
+    FROM answer ORDER BY number;
+
+PREPARE remove_visitors AS
+    DELETE FROM visitors WHERE id = ANY ($1::bigint[]) RETURNING id;
+
+-- A batch is sent again within seconds, or never.
+PREPARE purge_old_keys AS
+    WITH old_batches AS (
+        DELETE FROM batches WHERE key IN (
+            SELECT key FROM batches WHERE created_at < clock_timestamp() - interval '10 minutes'
+            ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING key
+    ), old_keys AS (
+        DELETE FROM idempotency_keys WHERE key IN (
+            SELECT key FROM idempotency_keys WHERE created_at < clock_timestamp() - interval '25 hours'
+            ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING key
+    )
+    SELECT greatest((SELECT count(*) FROM old_batches), (SELECT count(*) FROM old_keys));
+
+-- Any number of pages, and the total, from one snapshot; the total also where there is no row.
+PREPARE pages_of_all AS
+    SELECT t.total, v.id, v.name, v.created_at, asked.number
+    FROM unnest($1::bigint[], $2::int[]) WITH ORDINALITY AS asked (last, rows, number)
+    CROSS JOIN visitor_total AS t
+    LEFT JOIN LATERAL (
+        SELECT id, name, created_at FROM visitors WHERE id <= asked.last ORDER BY id DESC LIMIT asked.rows) AS v ON true
+    ORDER BY asked.number, v.id DESC;
+
+-- MATERIALIZED: with the LIMIT in sight the planner would walk the primary key backwards instead of using the index.
+PREPARE page_of_matches AS
+    WITH matches AS MATERIALIZED (SELECT id FROM visitors WHERE fold_case(name) LIKE fold_case($3))
+    SELECT t.total, v.id, v.name, v.created_at
+    FROM (SELECT count(*) AS total FROM matches) AS t LEFT JOIN LATERAL (
+        SELECT visitors.id, name, created_at FROM visitors JOIN matches USING (id)
+        WHERE id <= $1 ORDER BY id DESC LIMIT $2) AS v ON true
+    ORDER BY v.id DESC;
+
+-- For what matches so often that it cannot be counted in time: walking backwards finds a page at once.
+PREPARE page_of_frequent AS
+    SELECT NULL, id, name, created_at FROM visitors
+    WHERE id <= $1 AND fold_case(name) LIKE fold_case($3) ORDER BY id DESC LIMIT $2;
+
+PREPARE some_visitors AS
+    SELECT id, name, created_at FROM visitors WHERE id = ANY ($1::bigint[]);
+
+PREPARE rows_above AS
+    SELECT id, name, created_at FROM visitors WHERE id > $1 ORDER BY id LIMIT $2;
+
+PREPARE count_days AS
+    SELECT t.total, today - back, coalesce(d.count, 0)
+    FROM visitor_total AS t
+    CROSS JOIN (SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date AS today) AS now
+    CROSS JOIN generate_series(0, $1::int - 1) AS back
+    LEFT JOIN visitor_days AS d ON d.day = today - back
+    ORDER BY back;
+
+PREPARE ping_server AS
+    SELECT 1;
+
+-- What is visible is decided by the snapshot alone (whichever transactions have ended), so the same snapshot is the same data.
+PREPARE current_snapshot AS
+    SELECT pg_current_snapshot();
