@@ -1,7 +1,9 @@
-// Entity tags (RFC 9110, 8.8.3): making one for a body, and comparing a client's with it. Knows nothing of what a body says.
+// Entity tags (RFC 9110, 8.8.3): making one for a body, and finding it among a client's. Knows nothing of what a body says.
 // Pure functions: any thread.
 #pragma once
 
+#include <cstdio>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -9,10 +11,16 @@ namespace app {
 
 // A strong tag, quoted: 64 bits of the standard library's hash, the same in all processes that are built alike. It guards
 // against chance, not malice; that is enough, as nobody chooses a whole body: its numbers and times are the service's.
-std::string strong_etag(std::string_view body);
+inline std::string strong_etag(std::string_view body) {
+    char tag[sizeof "\"0123456789abcdef\""];
+    std::snprintf(tag, sizeof tag, "\"%016zx\"", std::hash<std::string_view>()(body));
+    return tag;
+}
 
-// Whether If-None-Match lists `etag`, which is strong, or is `*`; compared weakly (13.1.2). Malformed anywhere: false, and the
-// client gets the whole answer.
-bool if_none_match(std::string_view header, std::string_view etag);
+// Whether If-None-Match lists `etag` or is `*`; compared weakly (13.1.2). No tag has a quote inside, so that nothing else in a list
+// can look like one with both of its quotes.
+inline bool if_none_match(std::string_view header, std::string_view etag) {
+    return header == "*" || header.find(etag) != std::string_view::npos;
+}
 
 }  // namespace app

@@ -355,21 +355,17 @@ bool FcgiServer::watch_for(unsigned events, int fd, std::uint64_t number, int op
     return ::epoll_ctl(epoll_, operation, fd, &event) == 0;
 }
 
-bool fcgi_probe(const std::string& address, const std::string& path, std::chrono::milliseconds limit) {
-    const auto record = [](char type, const std::string& content) {
-        return std::string{1, type, 0, 1, 0, static_cast<char>(content.size()), 0, 0} + content;
-    };
-    const auto pair = [](const std::string& name, const std::string& value) {
-        return std::string{static_cast<char>(name.size()), static_cast<char>(value.size())} + name + value;
-    };
-    const std::string request = record(1, std::string("\0\1\0\0\0\0\0\0", 8)) +
-                                record(4, pair("REQUEST_METHOD", "GET") + pair("DOCUMENT_URI", path)) + record(4, "") +
-                                record(5, "");
+bool fcgi_probe(const std::string& address, std::chrono::milliseconds limit) {
+    constexpr char request[] =
+        "\1\1\0\1\0\10\0\0\0\1\0\0\0\0\0\0"                                // BEGIN, a responder
+        "\1\4\0\1\0\50\0\0\16\3REQUEST_METHODGET\14\7DOCUMENT_URI/health"  // PARAMS
+        "\1\4\0\1\0\0\0\0"                                                 // their end
+        "\1\5\0\1\0\0\0";  // STDIN: nothing (the last zero is the literal's)
     const int fd = connect_to(address, limit);
     if (fd < 0) return false;
     std::array<char, 64> answer{};
     const bool answered =
-        ::send(fd, request.data(), request.size(), MSG_NOSIGNAL) > 0 && ::recv(fd, answer.data(), answer.size(), 0) > 8;
+        ::send(fd, request, sizeof request, MSG_NOSIGNAL) > 0 && ::recv(fd, answer.data(), answer.size(), 0) > 8;
     ::close(fd);
     return answered && std::string_view(answer.data() + 8, answer.size() - 8).starts_with("Status: 200");
 }

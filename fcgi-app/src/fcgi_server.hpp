@@ -78,7 +78,7 @@ private:
     std::vector<std::thread> workers_;
 };
 
-// Asks a responder at `address` for `path`, as nginx would; true if the answer is a 200 within `limit`.
-bool fcgi_probe(const std::string& address, const std::string& path, std::chrono::milliseconds limit);
+// Asks a responder at `address` for /health, as nginx would; true if the answer is a 200 within `limit`.
+bool fcgi_probe(const std::string& address, std::chrono::milliseconds limit);
 
 }  // namespace app

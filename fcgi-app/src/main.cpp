@@ -35,7 +35,7 @@ constexpr auto search_statement_ms = 500ms;
 constexpr auto health_call_ms = 1000ms;
 constexpr auto probe_ms = 2000ms;
 
-// Blocked in every thread, since each inherits it; taken by wait_for_end().
+// Blocked in every thread, since each inherits it; taken by serve().
 sigset_t block_signals() {
     sigset_t ending;
     sigemptyset(&ending);
@@ -44,12 +44,6 @@ sigset_t block_signals() {
     pthread_sigmask(SIG_BLOCK, &ending, nullptr);
     std::signal(SIGPIPE, SIG_IGN);  // a peer that has gone is an error of the write
     return ending;
-}
-
-int wait_for_end(const sigset_t& ending) {
-    int signal = 0;
-    sigwait(&ending, &signal);
-    return signal;
 }
 
 // Every FastCGI connection is a descriptor, and a shell's limit is lower than what the system allows.
@@ -87,7 +81,9 @@ void serve(const app::Config& config, app::Log& log) {
         health_router, watchdog, log);
     log.info("ready", {{"version", app::version}, {"listen", config.listen}, {"threads", config.server.threads}});
 
-    log.info("stopping", {{"signal", wait_for_end(ending)}});
+    int signal = 0;
+    sigwait(&ending, &signal);
+    log.info("stopping", {{"signal", signal}});
     server.drain();
     store.close();
     health_server.drain();
@@ -104,7 +100,7 @@ int main(int argc, char** argv) try {
     if (!argument.empty() && argument != "--probe") return std::fputs(help_text.data(), stderr), 2;
 
     const app::Config config = app::parse_config(app::environment());
-    if (argument == "--probe") return app::fcgi_probe(config.health_listen, "/health", probe_ms) ? 0 : 1;
+    if (argument == "--probe") return app::fcgi_probe(config.health_listen, probe_ms) ? 0 : 1;
     app::Log log(STDERR_FILENO);
     serve(config, log);
     return 0;

@@ -281,7 +281,7 @@ BOOST_AUTO_TEST_CASE(the_socket_is_its_owners_and_groups_alone_and_a_stale_one_i
     struct stat status {};
     BOOST_REQUIRE(::stat(it.path.c_str(), &status) == 0);
     BOOST_TEST((status.st_mode & 0777) == 0660U);
-    BOOST_TEST(fcgi_probe("unix:" + it.path, "/health", 1000ms));
+    BOOST_TEST(fcgi_probe("unix:" + it.path, 1000ms));
 }
 
 BOOST_AUTO_TEST_CASE(an_address_in_use_is_an_error_that_names_it) {
@@ -289,9 +289,9 @@ BOOST_AUTO_TEST_CASE(an_address_in_use_is_an_error_that_names_it) {
     Watchdog watchdog;
     Log log{-1};
     BOOST_CHECK_THROW(FcgiServer("unix:" + it.path, {}, echo, watchdog, log), std::runtime_error);
-    BOOST_TEST(fcgi_probe("unix:" + it.path, "/", 1000ms));
+    BOOST_TEST(fcgi_probe("unix:" + it.path, 1000ms));
 }
 
-BOOST_AUTO_TEST_CASE(a_probe_of_nobody_fails) { BOOST_TEST(!fcgi_probe("unix:/tmp/nobody.sock", "/health", 100ms)); }
+BOOST_AUTO_TEST_CASE(a_probe_of_nobody_fails) { BOOST_TEST(!fcgi_probe("unix:/tmp/nobody.sock", 100ms)); }
 
 BOOST_AUTO_TEST_SUITE_END()
