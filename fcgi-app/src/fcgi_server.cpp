@@ -88,6 +88,7 @@ public:
     bool take_turn() { return events_.fetch_add(1) == 0; }
     // True: there were more events meanwhile, and nobody has looked.
     bool end_turn() { return events_.exchange(0) > 1; }
+    bool had_events() const { return events_ > 1; }
 
     const int fd;
     const std::uint64_t number;  // in the epoll set: a descriptor's number could be another connection's by then
@@ -118,6 +119,7 @@ public:
     }
 
     bool client_waits() const override {
+        if (!connection_->had_events()) return true;  // an end would be one
         // nginx never half-closes: it has given up, with or without bytes behind the end.
         pollfd peer{.fd = connection_->fd, .events = POLLRDHUP, .revents = 0};
         return ::poll(&peer, 1, 0) == 0;

