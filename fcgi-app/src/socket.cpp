@@ -11,6 +11,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 
 namespace app {
 namespace {
@@ -23,43 +24,28 @@ std::string path_of(const std::string& address) {
     return address.starts_with(prefix) ? address.substr(prefix.size()) : std::string();
 }
 
-class Endpoint {
-public:
-    // Throws std::runtime_error where `address` is none.
-    explicit Endpoint(const std::string& address) {
-        if (const std::string path = path_of(address); !path.empty()) {
-            sockaddr_un local{};
-            local.sun_family = AF_UNIX;
-            if (path.size() >= sizeof local.sun_path)
-                throw std::runtime_error(path + ": too long for a unix socket's path");
-            path.copy(local.sun_path, path.size());
-            keep(&local, sizeof local);
-            return;
-        }
-        const auto colon = address.rfind(':');
-        addrinfo hints{};
-        hints.ai_socktype = SOCK_STREAM;
-        addrinfo* found = nullptr;
-        const int error =
-            ::getaddrinfo(address.substr(0, colon).c_str(), address.substr(colon + 1).c_str(), &hints, &found);
-        if (error != 0) throw std::runtime_error(address + ": " + ::gai_strerror(error));
-        keep(found->ai_addr, found->ai_addrlen);
-        ::freeaddrinfo(found);
+// The address as the kernel has it, and its length. Throws std::runtime_error where `address` is none.
+std::pair<sockaddr_storage, socklen_t> endpoint_of(const std::string& address) {
+    sockaddr_storage endpoint{};
+    if (const std::string path = path_of(address); !path.empty()) {
+        sockaddr_un local{.sun_family = AF_UNIX, .sun_path = {}};
+        if (path.size() >= sizeof local.sun_path)
+            throw std::runtime_error(path + ": too long for a unix socket's path");
+        path.copy(local.sun_path, path.size());
+        std::memcpy(&endpoint, &local, sizeof local);
+        return {endpoint, sizeof local};
     }
-
-    int socket() const { return ::socket(address_.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0); }
-    int bind(int fd) const { return ::bind(fd, reinterpret_cast<const sockaddr*>(&address_), length_); }
-    int connect(int fd) const { return ::connect(fd, reinterpret_cast<const sockaddr*>(&address_), length_); }
-
-private:
-    void keep(const void* address, socklen_t length) {
-        std::memcpy(&address_, address, length);
-        length_ = length;
-    }
-
-    sockaddr_storage address_{};
-    socklen_t length_ = 0;
-};
+    const auto colon = address.rfind(':');
+    const addrinfo hints{.ai_socktype = SOCK_STREAM};
+    addrinfo* found = nullptr;
+    const int error =
+        ::getaddrinfo(address.substr(0, colon).c_str(), address.substr(colon + 1).c_str(), &hints, &found);
+    if (error != 0) throw std::runtime_error(address + ": " + ::gai_strerror(error));
+    const socklen_t length = found->ai_addrlen;
+    std::memcpy(&endpoint, found->ai_addr, length);
+    ::freeaddrinfo(found);
+    return {endpoint, length};
+}
 
 // What a killed process left; a socket that answers, or another kind of file, stays and makes bind() fail.
 void remove_stale_socket(const std::string& address) {
@@ -78,13 +64,14 @@ void remove_stale_socket(const std::string& address) {
 int listen_on(const std::string& address, int backlog) {
     const std::string path = path_of(address);
     if (!path.empty()) remove_stale_socket(address);
-    const Endpoint endpoint(address);
-    const int fd = endpoint.socket();
+    const auto [endpoint, length] = endpoint_of(address);
+    const int fd = ::socket(endpoint.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const int yes = 1;
     if (path.empty()) ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     // Before bind(), so that there is no moment in which others may connect; and after it, whatever the umask.
     if (!path.empty()) ::fchmod(fd, 0660);
-    if (::fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && endpoint.bind(fd) == 0 &&
+    if (::fcntl(fd, F_SETFL, O_NONBLOCK) == 0 &&
+        ::bind(fd, reinterpret_cast<const sockaddr*>(&endpoint), length) == 0 &&
         (path.empty() || ::chmod(path.c_str(), 0660) == 0) && ::listen(fd, backlog) == 0) {
         return fd;
     }
@@ -94,12 +81,12 @@ int listen_on(const std::string& address, int backlog) {
 }
 
 int connect_to(const std::string& address, std::chrono::milliseconds limit) {
-    const Endpoint endpoint(address);
-    const int fd = endpoint.socket();
+    const auto [endpoint, length] = endpoint_of(address);
+    const int fd = ::socket(endpoint.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const timeval timeout{.tv_sec = limit.count() / 1000, .tv_usec = limit.count() % 1000 * 1000};
     ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
     ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
-    if (endpoint.connect(fd) == 0) return fd;
+    if (::connect(fd, reinterpret_cast<const sockaddr*>(&endpoint), length) == 0) return fd;
     ::close(fd);
     return -1;
 }
