@@ -9,7 +9,7 @@ BREAKAGES = [
     (checks.check_languages, 'README.md', '\n## Problemas\n', '\n### Problemas\n', 'have different levels'),
     (checks.check_languages, 'README.md', '--- |\n| pessoas | assinar', '--- |\n| x | x | `make lint` |\n| pessoas | assinar', 'have different rows or columns'),
     (checks.check_languages, 'README.md', '| `HTTP_PORT` | 8080 | a porta', '| `HTTP_PORT` | 8081 | a porta', 'have different figures'),
-    (checks.check_languages, 'README.md', '`make bench` em 24', 'Em 24', '`make bench` stands in the English half only'),
+    (checks.check_languages, 'README.md', '`make bench` da versão', 'A versão', '`make bench` stands in the English half only'),
     (checks.check_languages, 'README.md', '"Ada"', '"Eva"', 'the blocks of lines'),
     (checks.check_targets, 'README.md', '`make backup`', '`make backups`', 'README.md names make backups, which the Makefile has not'),
     (checks.check_targets, 'CONTRIBUTING.md', '`make lint`', '`make tidy`', 'CONTRIBUTING.md names make tidy, which the Makefile has not'),
