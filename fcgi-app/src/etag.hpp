@@ -2,6 +2,7 @@
 // Pure functions: any thread.
 #pragma once
 
+#include <algorithm>
 #include <cstdio>
 #include <functional>
 #include <string>
@@ -20,7 +21,8 @@ inline std::string strong_etag(std::string_view body) {
 // Whether If-None-Match lists `etag` or is `*`; compared weakly (13.1.2). No tag has a quote inside, so that nothing else in a list
 // can look like one with both of its quotes.
 inline bool if_none_match(std::string_view header, std::string_view etag) {
-    return header == "*" || header.find(etag) != std::string_view::npos;
+    if (header.find_first_not_of(" \t*") == header.npos) return std::ranges::count(header, '*') == 1;
+    return header.find(etag) != header.npos;
 }
 
 }  // namespace app

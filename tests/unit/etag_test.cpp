@@ -34,6 +34,7 @@ const std::vector<Condition> conditions = {
     {"a tag that ends before", R"("ab")", false},
     {"other case", R"("ABC")", false},
     {"an asterisk", "*", true},
+    {"an asterisk between blanks", " \t* ", true},
     {"a quoted asterisk", R"("*")", false},
     {"two asterisks", "**", false},
     {"an asterisk in a list", R"("x", *)", false},
