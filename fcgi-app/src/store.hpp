@@ -2,7 +2,8 @@
 // behind it, and the rules of grouping. Additions are written in batches; reads are grouped, and equal ones share one
 // query and one document. Knows no SQL and no FastCGI.
 //
-// Every read is linearizable: a query starts after each of its readers had asked, never before.
+// Every read is linearizable: a query starts after each of its readers had asked, never before. What is kept of the first page
+// is given only after a query, begun as late, has said that nothing was committed meanwhile.
 // Any thread may ask. A call-back runs on the store's threads and must not wait.
 #pragma once
 
