@@ -357,6 +357,8 @@ class Stack:
         """`with stack.locked('visitors'):` nobody else can read or write it meanwhile."""
         session = SqlSession(self)
         session.execute(f'BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE;')
+        # A commit of nothing: what the app keeps of the first page is no answer any more, and it must read the table.
+        self.sql('SELECT pg_current_xact_id()')
         return session
 
     def pid(self, part):
