@@ -71,8 +71,8 @@ PREPARE add_batch_with_keys AS
     SELECT id, coalesce(requested_name, 'Visitor_' || id), created_at, requested_name, fresh
     FROM answer ORDER BY number;
 
-PREPARE remove_visitors AS
-    DELETE FROM visitors WHERE id = ANY ($1::bigint[]) RETURNING id;
+PREPARE remove_visitor AS
+    DELETE FROM visitors WHERE id = $1;
 
 -- A batch is sent again within seconds, or never.
 PREPARE purge_old_keys AS

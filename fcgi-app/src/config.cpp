@@ -1,13 +1,11 @@
 // The table of settings, and how each is read.
 #include "config.hpp"
 
+#include "parameter.hpp"
 #include "secret.hpp"
 
 #include <unistd.h>
 #include <algorithm>
-#include <charconv>
-#include <cstdint>
-#include <functional>
 #include <stdexcept>
 #include <string_view>
 #include <vector>
@@ -15,38 +13,12 @@
 namespace app {
 namespace {
 
-// A setting by its name: keeps a value, or returns false where it is not what it must be.
-struct Setting {
-    std::string name;
-    std::string rule;  // what a person is told then, behind "must be"
-    std::function<bool(const std::string& value)> keep;
-};
-
-template <class Number>
-bool parse_number(std::string_view text, Number& number) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    return error == std::errc() && end == text.data() + text.size();
-}
-
-template <class Number>
-Setting whole_number(const char* name, Number& kept, long least, long most) {
-    return {name, "a whole number from " + std::to_string(least) + " to " + std::to_string(most),
-            [&kept, least, most](const std::string& value) {
-                long number = 0;
-                const bool right = parse_number(value, number) && number >= least && number <= most;
-                kept = static_cast<Number>(number);
-                return right;
-            }};
-}
-
-Setting address(const char* name, std::string& kept) {
-    return {name, "host:port or unix:/absolute/path", [&kept](const std::string& value) {
+Parameter address(std::string name, std::string& kept) {
+    return {std::move(name), "must be host:port or unix:/absolute/path", [&kept](std::string_view value) {
                 kept = value;
                 if (value.starts_with("unix:/")) return value.size() > 6;
                 const auto colon = value.rfind(':');
-                std::uint16_t port = 0;
-                return colon != std::string::npos && colon > 0 && parse_number(value.substr(colon + 1), port) &&
-                       port > 0;
+                return colon != value.npos && colon > 0 && parse_number(value.substr(colon + 1), 1, 65'535);
             }};
 }
 
@@ -64,7 +36,7 @@ Environment environment() {
 
 Config parse_config(const Environment& environment) {
     Config config;
-    const std::vector<Setting> settings = {
+    const std::vector<Parameter> settings = {
         address("APP_LISTEN", config.listen),
         address("APP_HEALTH_LISTEN", config.health_listen),
         whole_number("APP_THREADS", config.server.threads, 1, 64),
@@ -72,26 +44,28 @@ Config parse_config(const Environment& environment) {
         whole_number("APP_REQUEST_READ_MS", config.server.request_read_ms, 50, 10'000),
         whole_number("APP_DRAIN_MS", config.server.drain_ms, 0, 15'000),
         whole_number("APP_QUEUE_MAX", config.lane.queue_max, 1, 65'536),
-        whole_number("APP_BATCH_MAX_ROWS", config.lane.batch_max, 1, 1000),
+        whole_number("APP_BATCH_MAX_ROWS", config.batch_max_rows, 1, 1000),
         whole_number("APP_QUEUE_WAIT_MS", config.lane.queue_wait_ms, 100, 10'000),
         whole_number("APP_DATABASE_CALL_MS", config.database_call_ms, 100, 20'000),
         {"PGPASSWORD_FILE", {}, [&](const auto& value) { return config.password_file = value, true; }},
-        {"ADMIN_TOKEN_FILE", {}, [&](const auto& value) { return config.admin_token = read_secret(value), true; }},
+        {"ADMIN_TOKEN_FILE",
+         {},
+         [&](const auto& value) { return config.admin_token = read_secret(std::string(value)), true; }},
     };
     std::string faults;  // all of them, so that one run names everything
-    for (const Setting& setting : settings) {
+    for (const Parameter& setting : settings) {
         // An empty value is as good as none: compose.yaml cannot leave a variable out.
         const auto given = environment.find(setting.name);
         if (given == environment.end() || given->second.empty()) continue;
         try {
             if (setting.keep(given->second)) continue;
-            faults += setting.name + '=' + given->second + ": must be " + setting.rule + '\n';
+            faults += setting.name + '=' + given->second + ": " + setting.rule + '\n';
         } catch (const std::runtime_error& error) {
             faults += setting.name + ": " + error.what() + '\n';
         }
     }
     for (const auto& [name, value] : environment) {
-        const bool known = std::ranges::count(settings, name, &Setting::name) > 0;
+        const bool known = std::ranges::count(settings, name, &Parameter::name) > 0;
         if (name.starts_with("APP_") && !known) faults += name + ": there is no such setting\n";
     }
     if (!faults.empty()) throw std::runtime_error(faults.substr(0, faults.size() - 1));

@@ -16,6 +16,7 @@ struct Config {
     std::string health_listen = "127.0.0.1:9001";  // FastCGI for /health
     FcgiServerLimits server;
     LaneLimits lane;
+    std::size_t batch_max_rows = 256;  // additions in one commit
     std::chrono::milliseconds database_call_ms{2500};
     std::string password_file;  // the database role's; empty: none is sent
     std::string admin_token;    // empty: deleting and exporting are off

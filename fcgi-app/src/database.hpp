@@ -56,8 +56,8 @@ public:
     // One statement, one commit; the answers are in the order of the additions. `batch_key` (1 to 64 bytes) makes it
     // harmless to send the same batch twice.
     virtual std::vector<Added> add(const std::string& batch_key, const std::vector<Addition>& additions) = 0;
-    // The ids that were there and are gone now.
-    virtual std::vector<std::int64_t> remove(const std::vector<std::int64_t>& ids) = 0;
+    // Whether it was there.
+    virtual bool remove(std::int64_t id) = 0;
     // Forgets the keys of clients and of batches that are older than they have to be, at most `rows_max` of each;
     // returns how many of the more numerous ones.
     virtual int purge_keys(int rows_max) = 0;

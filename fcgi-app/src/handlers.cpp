@@ -4,6 +4,7 @@
 #include "csv.hpp"
 #include "etag.hpp"
 #include "json.hpp"
+#include "parameter.hpp"
 #include "query_string.hpp"
 #include "version.hpp"
 
@@ -100,7 +101,7 @@ Result<StatsQuestion> ask_stats(const Service&, const Request& request) { return
 // By the id in /api/visitors/{id}, if it is one.
 Result<VisitorQuestion> ask_visitor(const Service&, const Request& request) {
     if (const auto problem = refuse_parameters(request.query)) return *problem;
-    const auto id = parse_id(std::string_view(request.path).substr(request.path.rfind('/') + 1));
+    const auto id = parse_number(std::string_view(request.path).substr(request.path.rfind('/') + 1), 1, id_max);
     if (!id) return Problem{.status = 404, .detail = "There is no visitor with this number."};
     return VisitorQuestion{*id};
 }

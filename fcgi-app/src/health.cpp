@@ -17,7 +17,8 @@ constexpr auto interval = 1s;
 
 // Nothing to retry: the next check asks anew.
 Health::Health(const Connect& connect, DatabaseState& state)
-    : lane_({.queue_wait_ms = interval, .retry_ms = 0ms}, connect, state, std::bind_front(&Health::check, this)) {}
+    : lane_({.queue_wait_ms = interval, .retry_ms = 0ms}, LaneLimits{}.queue_max, connect, state,
+            std::bind_front(&Health::check, this)) {}
 
 void Health::Check::answer(int status, std::string body) {
     Response response{.status = status,

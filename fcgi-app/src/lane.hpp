@@ -52,7 +52,6 @@ private:
 
 struct LaneLimits {
     std::size_t queue_max = 1024;                   // jobs
-    std::size_t batch_max = 256;                    // jobs
     std::chrono::milliseconds queue_wait_ms{1500};  // a job older than this is not begun any more
     std::chrono::milliseconds retry_ms{2400};       // nor tried again if the first of its batch is older than this
 };
@@ -71,10 +70,14 @@ public:
     // those of its jobs that were not answered, in their order: safe for reads, and for writes if they have a key.
     using Work = std::function<void(Database&, std::vector<Kind>&)>;
 
-    Lane(LaneLimits limits, Connect connect, DatabaseState& state, Work work)
-        : limits_(limits), connect_(std::move(connect)), state_(state), work_(std::move(work)), thread_([this] {
-              run();
-          }) {}
+    // `batch_max` is in jobs.
+    Lane(const LaneLimits& limits, std::size_t batch_max, Connect connect, DatabaseState& state, Work work)
+        : limits_(limits),
+          batch_max_(batch_max),
+          connect_(std::move(connect)),
+          state_(state),
+          work_(std::move(work)),
+          thread_([this] { run(); }) {}
     ~Lane() { close(); }
 
     void push(Kind job) {
@@ -137,7 +140,7 @@ private:
         // What is too old comes along to be refused, and takes nobody's place: else an overloaded service would do
         // half-empty batches.
         auto end = queue_.begin();
-        for (std::size_t counted = 0; end != queue_.end() && counted < limits_.batch_max; ++end)
+        for (std::size_t counted = 0; end != queue_.end() && counted < batch_max_; ++end)
             counted += end->arrived > Clock::now() - limits_.queue_wait_ms;
         jobs.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
         queue_.erase(queue_.begin(), end);
@@ -235,6 +238,7 @@ private:
     }
 
     const LaneLimits limits_;
+    const std::size_t batch_max_;
     const Connect connect_;
     DatabaseState& state_;
     const Work work_;

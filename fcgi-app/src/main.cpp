@@ -69,7 +69,7 @@ void serve(const app::Config& config, app::Log& log) {
     };
 
     app::DatabaseState database_state(log);
-    app::Store store(config.lane, connect(config.database_call_ms, 0ms),
+    app::Store store(config.lane, config.batch_max_rows, connect(config.database_call_ms, 0ms),
                      connect(config.database_call_ms, search_statement_ms), database_state, log);
     app::Health health(connect(health_call_ms, health_call_ms), database_state);
 

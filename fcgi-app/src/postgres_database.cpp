@@ -8,7 +8,6 @@
 
 #include <poll.h>
 #include <algorithm>
-#include <limits>
 #include <pqxx/pqxx>
 #include <string_view>
 #include <utility>
@@ -89,10 +88,6 @@ std::string array(const Items& items, TextOf text_of) {
     return text + '}';
 }
 
-std::string array_of_ids(const std::vector<std::int64_t>& ids) {
-    return array(ids, [](std::int64_t id) { return std::to_string(id); });
-}
-
 DatabaseFault fault_of(const std::string& sqlstate) {
     const std::string_view state_class = std::string_view(sqlstate).substr(0, 2);
     if (sqlstate.empty() || sqlstate == "40003" || state_class == "08" || sqlstate.starts_with("57P"))
@@ -156,12 +151,7 @@ public:
         return added;
     }
 
-    std::vector<std::int64_t> remove(const std::vector<std::int64_t>& ids) override {
-        std::vector<std::int64_t> removed;
-        for (const pqxx::row& row : call("remove_visitors", array_of_ids(ids)))
-            removed.push_back(row[0].as<std::int64_t>());
-        return removed;
-    }
+    bool remove(std::int64_t id) override { return call("remove_visitor", id).affected_rows() == 1; }
 
     int purge_keys(int rows_max) override { return call("purge_old_keys", rows_max)[0][0].as<int>(); }
 
@@ -193,7 +183,7 @@ public:
     }
 
     std::vector<Visitor> visitors(const std::vector<std::int64_t>& ids) override {
-        return visitors_of(call("some_visitors", array_of_ids(ids)));
+        return visitors_of(call("some_visitors", array(ids, [](std::int64_t id) { return std::to_string(id); })));
     }
 
     Stats stats(int days) override {
@@ -236,9 +226,7 @@ private:
     }
 
     // The largest id that may be on the page.
-    static std::int64_t last(const PageQuestion& question) {
-        return question.before ? *question.before - 1 : std::numeric_limits<std::int64_t>::max();
-    }
+    static std::int64_t last(const PageQuestion& question) { return question.before ? *question.before - 1 : id_max; }
 
     // A row is: the total or null, then a visitor or nulls. One row more than the limit tells that there are more.
     static void append_row(Page& page, const pqxx::row& row, int limit) {

@@ -2,47 +2,16 @@
 #include "query_string.hpp"
 
 #include "encoding.hpp"
+#include "parameter.hpp"
 
 #include <algorithm>
-#include <charconv>
-#include <functional>
-#include <limits>
 #include <span>
 #include <utility>
 
 namespace app {
 namespace {
 
-constexpr std::int64_t id_max = std::numeric_limits<std::int64_t>::max();
-
-// A parameter that a path takes: keeps a value, or returns false where it is not what it must be.
-struct Parameter {
-    std::string name;
-    std::string rule;  // what a person is told then, behind the name
-    std::function<bool(std::string_view value)> keep;
-    bool seen = false;
-};
-
 Problem refusal(std::string detail) { return {.status = 400, .detail = std::move(detail)}; }
-
-// 1 to `max`, without leading zeros.
-std::optional<std::int64_t> parse_number(std::string_view text, std::int64_t max) {
-    std::int64_t number = 0;
-    const char* const end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, number);
-    if (error != std::errc() || stop != end || text[0] == '0' || number < 1 || number > max) return std::nullopt;
-    return number;
-}
-
-// Keeps a number from 1 to `max` in `kept`, which outlives it.
-template <class Number>
-auto number_to(std::int64_t max, Number& kept) {
-    return [max, &kept](std::string_view text) {
-        const auto number = parse_number(text, max);
-        if (number) kept = static_cast<Number>(*number);
-        return number.has_value();
-    };
-}
 
 std::optional<std::string> decoded(std::string_view text) {
     auto plain = form_decoded(text);
@@ -84,10 +53,13 @@ Result<PageQuestion> parse_page_question(std::string_view query) {
         question.text = value;
         return !value.empty() && value.find('\0') == value.npos && count_code_points(value) <= name_max_code_points;
     };
+    const auto keep_before = [&](std::string_view value) {
+        question.before = parse_number(value, 1, id_max);
+        return question.before.has_value();
+    };
     Parameter known[] = {
-        {"limit", "must be a whole number from 1 to 100", number_to(100, question.limit)},
-        {"before", "must be a visitor's number: digits only, without a leading zero",
-         number_to(id_max, question.before)},
+        whole_number("limit", question.limit, 1, 100),
+        {"before", "must be a visitor's number: digits only, without a leading zero", keep_before},
         {"q", "must have 1 to 50 characters, none of them U+0000", keep_text},
     };
     if (auto problem = read_parameters(query, known)) return std::move(*problem);
@@ -96,7 +68,7 @@ Result<PageQuestion> parse_page_question(std::string_view query) {
 
 Result<StatsQuestion> parse_stats_question(std::string_view query) {
     StatsQuestion question;
-    Parameter known[] = {{"days", "must be a whole number from 1 to 366", number_to(366, question.days)}};
+    Parameter known[] = {whole_number("days", question.days, 1, 366)};
     if (auto problem = read_parameters(query, known)) return std::move(*problem);
     return question;
 }
@@ -107,7 +79,5 @@ std::string next_link(const PageQuestion& question, std::int64_t last_id) {
     const std::string search = question.text.empty() ? std::string() : "&q=" + percent_encoded(question.text);
     return "/api/visitors?limit=" + std::to_string(question.limit) + "&before=" + std::to_string(last_id) + search;
 }
-
-std::optional<std::int64_t> parse_id(std::string_view text) { return parse_number(text, id_max); }
 
 }  // namespace app

@@ -13,7 +13,7 @@
 
 namespace app {
 
-// `query` is as sent, without the '?'. Numbers are canonical: ASCII digits, no sign, no leading zero.
+// `query` is as sent, without the '?'.
 Result<PageQuestion> parse_page_question(std::string_view query);
 Result<StatsQuestion> parse_stats_question(std::string_view query);
 
@@ -22,8 +22,5 @@ std::optional<Problem> refuse_parameters(std::string_view query);
 
 // Where the page after `question`'s goes on, its last visitor being `last_id`; ASCII, safe in a header.
 std::string next_link(const PageQuestion& question, std::int64_t last_id);
-
-// The id in a path: canonical as above, 1 to 2^63 - 1.
-std::optional<std::int64_t> parse_id(std::string_view text);
 
 }  // namespace app

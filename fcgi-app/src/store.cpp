@@ -1,5 +1,5 @@
-// What the store's threads do with a batch: one statement for the additions, one for the deletions, one query for
-// all pages, one for all single visitors and one for each other question, and the answers of a whole group one after the other.
+// What the store's threads do with a batch: one statement for the additions, one query for all pages, one for all
+// single visitors and one for each other question, and the answers of a whole group one after the other.
 #include "store.hpp"
 
 #include "csv.hpp"
@@ -9,7 +9,6 @@
 
 #include <random>
 #include <set>
-#include <unordered_set>
 
 namespace app {
 namespace {
@@ -76,23 +75,18 @@ void ask_in_time(Ask ask) {
     }
 }
 
-LaneLimits for_reads(LaneLimits limits) {
-    limits.batch_max = limits.queue_max;
-    return limits;
-}
-
 }  // namespace
 
-Store::Store(const LaneLimits& limits, const Connect& connect, const Connect& connect_for_search, DatabaseState& state,
-             Log& log)
+Store::Store(const LaneLimits& limits, std::size_t batch_max_rows, const Connect& connect,
+             const Connect& connect_for_search, DatabaseState& state, Log& log)
     : limits_(limits),
       log_(log),
       process_(std::to_string(std::random_device()()) + '-' + std::to_string(std::random_device()())),
-      adds_(limits, connect, state, std::bind_front(&Store::add_all, this)),
-      removes_(limits, connect, state, std::bind_front(&Store::remove_all, this)),
-      first_page_(for_reads(limits), connect, state, std::bind_front(&Store::answer_first_pages, this)),
-      other_reads_(for_reads(limits), connect, state, std::bind_front(&Store::answer_anew, this)),
-      searches_(for_reads(limits), connect_for_search, state, std::bind_front(&Store::answer_anew, this)) {}
+      adds_(limits, batch_max_rows, connect, state, std::bind_front(&Store::add_all, this)),
+      removes_(limits, 1, connect, state, std::bind_front(&Store::remove_each, this)),
+      first_page_(limits, limits.queue_max, connect, state, std::bind_front(&Store::answer_first_pages, this)),
+      other_reads_(limits, limits.queue_max, connect, state, std::bind_front(&Store::answer_anew, this)),
+      searches_(limits, limits.queue_max, connect_for_search, state, std::bind_front(&Store::answer_anew, this)) {}
 
 void Store::read(Question question, ExchangePtr exchange, Done<Document> done) {
     const auto* page = std::get_if<PageQuestion>(&question);
@@ -214,18 +208,14 @@ void Store::add_batch(Database& database, std::uint64_t batch, const std::vector
     }
 }
 
-void Store::remove_all(Database& database, std::vector<Remove>& removes) {
-    std::vector<std::int64_t> ids;
-    for (const Remove& remove : removes) ids.push_back(remove.id);
-    const std::vector<std::int64_t> removed = database.remove(ids);
-    std::unordered_set<std::int64_t> gone(removed.begin(), removed.end());
+void Store::remove_each(Database& database, std::vector<Remove>& removes) {
     for (Remove& remove : removes) {
-        if (gone.erase(remove.id) != 0) {  // of two that ask for the same id, the first deleted it
-            log_.info("visitor_removed", {{"request_id", remove.exchange->request.request_id}, {"id", remove.id}});
-            remove.answer(std::monostate());
-        } else {
+        if (!database.remove(remove.id)) {
             remove.fail(no_such_visitor());
+            continue;
         }
+        log_.info("visitor_removed", {{"request_id", remove.exchange->request.request_id}, {"id", remove.id}});
+        remove.answer(std::monostate());
     }
 }
 

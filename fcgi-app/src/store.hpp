@@ -48,9 +48,9 @@ public:
     using Done = std::function<void(Exchange&, const Result<Value>&)>;
 
     // `connect` makes the connections for everything but searches, which have their own, with its own limits. `limits`
-    // are each lane's, their batch_max that of additions and deletions.
-    Store(const LaneLimits& limits, const Connect& connect, const Connect& connect_for_search, DatabaseState& state,
-          Log& log);
+    // are each lane's; at most `batch_max_rows` additions are one commit.
+    Store(const LaneLimits& limits, std::size_t batch_max_rows, const Connect& connect,
+          const Connect& connect_for_search, DatabaseState& state, Log& log);
 
     void read(Question question, ExchangePtr exchange, Done<Document> done);
     // `key` is the client's, or empty.
@@ -66,22 +66,19 @@ private:
         Done<Value> done;
 
         void answer(const Result<Value>& result) { done(*std::exchange(exchange, nullptr), result); }
+        void fail(const Problem& problem) { answer(in_doubt && writes ? outcome_unknown() : problem); }
+
+        static constexpr bool writes = !std::same_as<Value, Document>;
     };
     struct Read : Asked<Document> {
         Question question;
-
-        void fail(const Problem& problem) { answer(problem); }
     };
     struct Add : Asked<Added> {
         Addition addition;
         std::uint64_t batch = 0;  // with which it was sent; 0: not yet
-
-        void fail(const Problem& problem) { answer(in_doubt ? outcome_unknown() : problem); }
     };
     struct Remove : Asked<std::monostate> {
         std::int64_t id = 0;
-
-        void fail(const Problem& problem) { answer(in_doubt ? outcome_unknown() : problem); }
     };
 
     void answer_first_pages(Database& database, std::vector<Read>& reads);
@@ -89,7 +86,7 @@ private:
     Answers answer_all(Database& database, std::vector<Read>& reads, Answers known) const;
     void add_all(Database& database, std::vector<Add>& adds);
     void add_batch(Database& database, std::uint64_t batch, const std::vector<Add*>& adds);
-    void remove_all(Database& database, std::vector<Remove>& removes);
+    void remove_each(Database& database, std::vector<Remove>& removes);
 
     const LaneLimits limits_;
     Log& log_;

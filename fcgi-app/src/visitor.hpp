@@ -4,6 +4,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,8 +15,10 @@ namespace app {
 // Counted in code points after trimming; the table has the same rule as a CHECK.
 constexpr std::size_t name_max_code_points = 50;
 
+constexpr std::int64_t id_max = std::numeric_limits<std::int64_t>::max();
+
 struct Visitor {
-    std::int64_t id = 0;
+    std::int64_t id = 0;     // 1 to id_max
     std::string name;        // valid UTF-8
     std::string created_at;  // RFC 3339 in UTC with six fractional digits: 2026-11-24T03:33:00.123456Z
 };

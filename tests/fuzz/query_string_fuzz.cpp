@@ -38,7 +38,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t cou
     if (!stats) check_problem(stats.error());
     require(!stats || (stats->days >= 1 && stats->days <= 366));
     if (const auto problem = app::refuse_parameters(text)) check_problem(*problem);
-    if (const auto id = app::parse_id(text)) require(std::to_string(*id) == text);
+    if (const auto id = app::parse_number(text, 0, app::id_max)) require(std::to_string(*id) == text);
 
     const std::string etag = app::strong_etag(text);
     require(app::if_none_match(etag, etag) && app::if_none_match("\"x\", W/" + etag + " ,", etag));

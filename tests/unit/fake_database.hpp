@@ -156,14 +156,10 @@ public:
             return batch->second;
         });
     }
-    std::vector<std::int64_t> remove(const std::vector<std::int64_t>& ids) override {
-        return call("remove " + std::to_string(ids.size()), [&] {
+    bool remove(std::int64_t id) override {
+        return call("remove " + std::to_string(id), [&] {
             ++server_.commits_;
-            std::vector<std::int64_t> removed;
-            for (const std::int64_t id : ids) {
-                if (server_.visitors_.erase(id) != 0) removed.push_back(id);
-            }
-            return removed;
+            return server_.visitors_.erase(id) != 0;
         });
     }
     int purge_keys(int) override {

@@ -17,7 +17,7 @@ using namespace app;
 const std::string token = "s3cret";
 
 struct Service {
-    Service() : store({}, server.connect(), server.connect(), state, log), router(make_routes(store, token, log), log) {
+    Service() : store({}, 256, server.connect(), server.connect(), state, log), router(make_routes(store, token, log), log) {
         while (ask({.method = "POST", .path = "/api/visitors"}).status != 201) std::this_thread::yield();
         for (const char* query : {"", "before=9", "q=a"}) {
             while (ask({.method = "GET", .path = "/api/visitors", .query = query}).status != 200)
@@ -181,7 +181,7 @@ BOOST_AUTO_TEST_CASE(without_a_configured_token_every_token_is_forbidden) {
     FakeServer server;
     Log log{-1};
     DatabaseState state{log};
-    Store store({}, server.connect(), server.connect(), state, log);
+    Store store({}, 256, server.connect(), server.connect(), state, log);
     const Router router(make_routes(store, {}, log), log);
     for (const char* authorization : {"", "Bearer ", "Bearer x"}) {
         const auto exchange = exchange_for(as_admin("DELETE", "/api/visitors/1", authorization));

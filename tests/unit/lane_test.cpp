@@ -28,8 +28,8 @@ using Batches = std::vector<std::vector<int>>;
 
 // A lane whose every batch is noted and then waits for go().
 struct Held {
-    explicit Held(LaneLimits limits = {.queue_wait_ms = 1min})
-        : lane(limits, server.connect(), state, [this](Database&, std::vector<Numbered>& jobs) {
+    explicit Held(const LaneLimits& limits = {.queue_wait_ms = 1min}, std::size_t batch_max = 256)
+        : lane(limits, batch_max, server.connect(), state, [this](Database&, std::vector<Numbered>& jobs) {
               {
                   const std::lock_guard lock(mutex);
                   std::vector<int>& batch = batches.emplace_back();
@@ -119,7 +119,7 @@ BOOST_AUTO_TEST_CASE(what_comes_during_a_batch_is_the_next_one) {
 }
 
 BOOST_AUTO_TEST_CASE(a_batch_has_at_most_its_limit_and_the_rest_follows) {
-    Held held({.batch_max = 2, .queue_wait_ms = 1min});
+    Held held({.queue_wait_ms = 1min}, 2);
     held.push_first();
     for (const int job : {2, 3, 4}) held.push(job);
     held.go(3);
@@ -128,7 +128,7 @@ BOOST_AUTO_TEST_CASE(a_batch_has_at_most_its_limit_and_the_rest_follows) {
 }
 
 BOOST_AUTO_TEST_CASE(a_job_that_is_too_old_is_refused_and_takes_nobodys_place) {
-    Held held({.batch_max = 2, .queue_wait_ms = 1min});
+    Held held({.queue_wait_ms = 1min}, 2);
     held.push_first();
     int failed = 0;
     held.push(2, &failed, 1h);

@@ -190,39 +190,6 @@ BOOST_DATA_TEST_CASE(the_next_link_asks_for_the_same_text, data::make(asked), sa
     BOOST_TEST(question->text == sample.question.text);
 }
 
-struct Id {
-    std::string text;
-    std::optional<std::int64_t> id;
-};
-std::ostream& operator<<(std::ostream& out, const Id& id) { return out << '"' << id.text << '"'; }
-
-const std::vector<Id> ids = {
-    {"1", 1},
-    {"42", 42},
-    {"9223372036854775807", 9223372036854775807},
-    {"9223372036854775808", std::nullopt},
-    {"99999999999999999999999", std::nullopt},
-    {"", std::nullopt},
-    {"0", std::nullopt},
-    {"01", std::nullopt},
-    {"-1", std::nullopt},
-    {"+1", std::nullopt},
-    {" 1", std::nullopt},
-    {"1 ", std::nullopt},
-    {"1x", std::nullopt},
-    {"1.0", std::nullopt},
-    {"0x1", std::nullopt},
-    {"1\0"s, std::nullopt},
-    {"１", std::nullopt},
-    {"%31", std::nullopt},
-};
-
-BOOST_DATA_TEST_CASE(an_id_is_a_canonical_number, data::make(ids), sample) {
-    const auto id = parse_id(sample.text);
-    BOOST_TEST(id.has_value() == sample.id.has_value());
-    BOOST_TEST(id.value_or(0) == sample.id.value_or(0));
-}
-
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

@@ -15,7 +15,7 @@ using namespace app;
 using namespace std::chrono_literals;
 
 struct Fixture {
-    explicit Fixture(LaneLimits limits = {}) : store(limits, server.connect(), server.connect(), state, log) {
+    explicit Fixture(LaneLimits limits = {}) : store(limits, 256, server.connect(), server.connect(), state, log) {
         BOOST_REQUIRE(settled(ask(StatsQuestion{}, 200)).status == 200);
     }
 
