@@ -89,7 +89,7 @@ PREPARE purge_old_keys AS
 
 -- Any number of pages, and the total, from one snapshot; the total also where there is no row.
 PREPARE pages_of_all AS
-    SELECT t.total, v.id, v.name, v.created_at, asked.number
+    SELECT v.id, v.name, v.created_at, t.total, asked.number
     FROM unnest($1::bigint[], $2::int[]) WITH ORDINALITY AS asked (last, rows, number)
     CROSS JOIN visitor_total AS t
     LEFT JOIN LATERAL (
@@ -99,7 +99,7 @@ PREPARE pages_of_all AS
 -- MATERIALIZED: with the LIMIT in sight the planner would walk the primary key backwards instead of using the index.
 PREPARE page_of_matches AS
     WITH matches AS MATERIALIZED (SELECT id FROM visitors WHERE fold_case(name) LIKE fold_case($3))
-    SELECT t.total, v.id, v.name, v.created_at
+    SELECT v.id, v.name, v.created_at, t.total
     FROM (SELECT count(*) AS total FROM matches) AS t LEFT JOIN LATERAL (
         SELECT visitors.id, name, created_at FROM visitors JOIN matches USING (id)
         WHERE id <= $1 ORDER BY id DESC LIMIT $2) AS v ON true
@@ -107,7 +107,7 @@ PREPARE page_of_matches AS
 
 -- For what matches so often that it cannot be counted in time: walking backwards finds a page at once.
 PREPARE page_of_frequent AS
-    SELECT NULL, id, name, created_at FROM visitors
+    SELECT id, name, created_at, NULL FROM visitors
     WHERE id <= $1 AND fold_case(name) LIKE fold_case($3) ORDER BY id DESC LIMIT $2;
 
 PREPARE some_visitors AS

@@ -29,8 +29,6 @@ public:
     DatabaseFault fault;
 };
 
-using Name = std::optional<std::string>;  // none: the visitor is called Visitor_{id}
-
 struct Addition {
     Name name;
     std::string key;  // its client's, 1 to 64 bytes, which makes sending it twice harmless; empty: it has none

@@ -3,6 +3,7 @@
 #include "fcgi_server.hpp"
 
 #include "gate.hpp"
+#include "gather.hpp"
 #include "json.hpp"
 #include "socket.hpp"
 
@@ -14,10 +15,12 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <system_error>
 
 namespace app {
@@ -30,6 +33,8 @@ constexpr std::uint64_t stop_number = 0;
 constexpr std::uint64_t listener_number = 1;
 // How long a worker that got no descriptor for a connection waits before it tries again.
 constexpr auto accept_pause = 50ms;
+// A worker's, where several connections have something at once.
+constexpr auto rest_per_connection = 200us;
 // Belt and braces: the gate lets libfcgi read only what is there, and an answer fits into the socket's buffer.
 constexpr timeval read_limit{.tv_sec = 1, .tv_usec = 0};
 constexpr timeval write_limit{.tv_sec = 5, .tv_usec = 0};
@@ -95,6 +100,7 @@ public:
     FCGX_Request fcgi{};
     std::optional<Watchdog::Watch> deadline;  // of a request that has not come whole, or of the first
     std::function<void()> next;               // of an answer that streams, once the peer can take more
+    unsigned awaited = EPOLLIN;               // guarded by the server's mutex; EPOLLOUT once an answer streams
 
 private:
     std::atomic<int> events_ = 0;  // since the turn was taken, with the one that took it
@@ -233,23 +239,30 @@ void FcgiServer::forget_idle() {
 }
 
 void FcgiServer::work() {
-    for (;;) {
-        epoll_event event{};
-        if (::epoll_wait(epoll_, &event, 1, -1) != 1) continue;
-        if (event.data.u64 == stop_number) return;
-        if (event.data.u64 == listener_number) {
-            accept_all();
-            continue;
+    std::array<epoll_event, 64> events;
+    for (bool stopped = false; !stopped;) {
+        const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), -1);
+        const auto began = Clock::now();
+        bool accepts = false;
+        for (const epoll_event& event : std::span(events).first(static_cast<std::size_t>(std::max(count, 0)))) {
+            stopped = stopped || event.data.u64 == stop_number;
+            accepts = accepts || event.data.u64 == listener_number;
+            if (event.data.u64 > listener_number) turn_to(event.data.u64, event.events);
         }
-        std::shared_ptr<Connection> connection;
-        {
-            const std::lock_guard lock(mutex_);
-            const auto found = open_.find(event.data.u64);
-            if (found == open_.end()) continue;
-            connection = found->second;
-        }
-        if (connection->take_turn()) look_at(connection, event.events);
+        if (accepts) accept_all();  // last, since it may wait
+        gather(began, count, rest_per_connection);
     }
+}
+
+void FcgiServer::turn_to(std::uint64_t number, unsigned events) {
+    std::shared_ptr<Connection> connection;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto found = open_.find(number);
+        if (found == open_.end()) return;
+        connection = found->second;
+    }
+    if (connection->take_turn()) look_at(connection, events);
 }
 
 void FcgiServer::accept_all() {
@@ -329,15 +342,19 @@ void FcgiServer::receive(const std::shared_ptr<Connection>& connection) {
     handle_(std::make_shared<Conversation>(*this, connection, std::move(request)));
 }
 
-// Ends the turn. From here on another thread may have the connection.
+// Ends the turn. From here on another thread may have the connection, and what it awaits then is not undone here.
 void FcgiServer::give_back(Connection& connection) {
-    if (connection.end_turn()) watch_for(EPOLLIN, connection.fd, connection.number, EPOLL_CTL_MOD);
+    if (!connection.end_turn()) return;
+    const std::lock_guard lock(mutex_);
+    watch_for(connection.awaited, connection.fd, connection.number, EPOLL_CTL_MOD);
 }
 
 // The same, for one that streams: until the peer can take more.
 void FcgiServer::wait_for_room(Connection& connection) {
+    const std::lock_guard lock(mutex_);
+    connection.awaited = EPOLLOUT;
     connection.end_turn();
-    watch_for(EPOLLOUT, connection.fd, connection.number, EPOLL_CTL_MOD);
+    watch_for(connection.awaited, connection.fd, connection.number, EPOLL_CTL_MOD);
 }
 
 // Lets the connection end, with its turn, as soon as nobody has it any more.

@@ -48,6 +48,7 @@ private:
     class Conversation;
 
     void work();
+    void turn_to(std::uint64_t number, unsigned events);
     void accept_all();
     int accept_while_there_is_room();
     void look_at(const std::shared_ptr<Connection>& connection, unsigned events);

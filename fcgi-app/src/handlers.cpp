@@ -124,7 +124,7 @@ void read(const Service& service, const ExchangePtr& exchange, const Question& q
 }
 
 // The body is read only where all that is around it is right.
-Result<NewVisitor> ask_addition(const Service&, const Request& request) {
+Result<Addition> ask_addition(const Service&, const Request& request) {
     if (const auto problem = refuse_other_sites(request)) return *problem;
     if (const auto problem = refuse_parameters(request.query)) return *problem;
     if (request.body.size() > body_max_bytes) {
@@ -136,7 +136,9 @@ Result<NewVisitor> ask_addition(const Service&, const Request& request) {
                        .headers = {{"Accept-Post", json_type}}};
     }
     if (const auto problem = refuse_key(request.idempotency_key)) return *problem;
-    return parse_new_visitor(request.body);
+    const auto name = parse_new_visitor(request.body);
+    if (!name) return name.error();
+    return Addition{*name, request.idempotency_key};
 }
 
 void answer_addition(Exchange& exchange, const Added& added) {
@@ -149,8 +151,8 @@ void answer_addition(Exchange& exchange, const Added& added) {
     exchange.respond(response);
 }
 
-void add(const Service& service, const ExchangePtr& exchange, const NewVisitor& visitor) {
-    service.store.add(visitor, exchange->request.idempotency_key, exchange, or_refuse(service, answer_addition));
+void add(const Service& service, const ExchangePtr& exchange, const Addition& addition) {
+    service.store.add(addition, exchange, or_refuse(service, answer_addition));
 }
 
 Result<VisitorQuestion> ask_removal(const Service& service, const Request& request) {

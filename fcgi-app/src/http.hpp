@@ -61,9 +61,7 @@ public:
     Result(Problem problem) : state_(std::move(problem)) {}
 
     explicit operator bool() const { return std::holds_alternative<T>(state_); }
-    T& operator*() { return std::get<T>(state_); }
     const T& operator*() const { return std::get<T>(state_); }
-    T* operator->() { return &std::get<T>(state_); }
     const T* operator->() const { return &std::get<T>(state_); }
     const Problem& error() const { return std::get<Problem>(state_); }
 

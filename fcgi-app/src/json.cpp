@@ -96,10 +96,10 @@ std::optional<Problem> read_json(std::string_view body, Listener& listener) {
     }
 }
 
-Result<NewVisitor> named(std::string_view name) {
+Result<Name> checked(std::string_view name) {
     const std::string_view trimmed = trim(name);
     const NameFault fault = check_name(trimmed);
-    if (fault == NameFault::none) return NewVisitor{std::string(trimmed)};
+    if (fault == NameFault::none) return Name(trimmed);
     if (fault == NameFault::characters) return bad_characters();
     return refusal(422, "name must have 1 to 50 characters", "/problems/name-length");
 }
@@ -135,15 +135,15 @@ std::string json_array(const std::vector<Element>& elements) {
 
 }  // namespace
 
-Result<NewVisitor> parse_new_visitor(std::string_view body) {
-    if (body.empty()) return NewVisitor{};
+Result<Name> parse_new_visitor(std::string_view body) {
+    if (body.empty()) return Name();
     Listener heard;
     if (auto problem = read_json(body, heard)) return std::move(*problem);
     if (!heard.is_object) return refusal(422, "The body must be a JSON object.");
     if (heard.unknown) return refusal(422, "A visitor has no member " + quoted(*heard.unknown) + '.');
     if (heard.names > 1) return refusal(422, "name is there more than once");
     if (heard.wrong_type) return refusal(422, "name must be a string or null");
-    return heard.name ? named(*heard.name) : NewVisitor{};
+    return heard.name ? checked(*heard.name) : Name();
 }
 
 std::string to_json(const Visitor& visitor) {

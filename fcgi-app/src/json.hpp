@@ -11,11 +11,11 @@
 
 namespace app {
 
-// The visitor that `body` asks for; an empty body asks for one without a name. What is not JSON by RFC 8259, not UTF-8,
+// The name of the visitor that `body` asks for; an empty body asks for none. What is not JSON by RFC 8259, not UTF-8,
 // begins with a byte order mark or nests deeper than 16 is a 400, wherever the fault stands. A lone surrogate (\ud800) in
 // any string, or a number beyond a double, is a 422, and what stands behind it is not looked at. Then what the text says,
 // in this order, each a 422: not an object, an unknown member, a repeated one, a name of a wrong type, a bad name.
-Result<NewVisitor> parse_new_visitor(std::string_view body);
+Result<Name> parse_new_visitor(std::string_view body);
 
 std::string to_json(const Visitor& visitor);
 std::string to_json(const Page& page, std::string_view next);  // `next` empty: null

@@ -5,10 +5,12 @@
 #pragma once
 
 #include "database.hpp"
+#include "gather.hpp"
 #include "http.hpp"
 #include "log.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <concepts>
 #include <condition_variable>
@@ -25,8 +27,6 @@
 #include <vector>
 
 namespace app {
-
-using Clock = std::chrono::steady_clock;
 
 // What a client is told when the database does not do what it should.
 Problem database_away(std::string detail = "The database cannot be reached just now.");
@@ -106,13 +106,12 @@ private:
     static constexpr std::chrono::milliseconds pause_first{100};
     static constexpr std::chrono::milliseconds pause_max{1000};
     static constexpr std::chrono::milliseconds pause_held{50};
-    static constexpr std::chrono::microseconds gather_per_job{100};
-    static constexpr std::chrono::microseconds gather_max{500};
+    static constexpr std::chrono::microseconds rest_per_job{100};
 
     void run() {
         std::vector<Kind> jobs;  // taken, and not answered yet
         while (!jobs.empty() || take(jobs)) {
-            const std::size_t taken = jobs.size();
+            const auto taken = std::ssize(jobs);
             refuse_late(jobs);
             if (taken > 0 && jobs.empty()) continue;
             if (database_ && !database_->is_open()) disconnect("the server has closed the connection");
@@ -121,8 +120,9 @@ private:
                 if (!connect()) wait_for_connection(jobs);
                 continue;
             }
+            const auto began = Clock::now();
             work(jobs);
-            gather(taken);
+            gather(began, taken, rest_per_job);
         }
     }
 
@@ -178,13 +178,6 @@ private:
         }
     }
 
-    // Where many ask at once, a moment's rest makes the next batch larger and each job cheaper (tests/bench/README.md
-    // has the figures). A lone job never waits, and neither does the one behind it.
-    static void gather(std::size_t taken) {
-        if (taken > 1)
-            std::this_thread::sleep_for(std::min<std::chrono::microseconds>(gather_per_job * (taken - 1), gather_max));
-    }
-
     static void fail_all(std::vector<Kind>& jobs, const Problem& problem) {
         for (Kind& job : jobs) job.fail(problem);
         jobs.clear();
@@ -195,13 +188,11 @@ private:
             database_ = connect_();
         } catch (const DatabaseError& error) {
             state_.lost(this, error.what());
-            const std::lock_guard lock(mutex_);
             available_ = false;
             return false;
         }
         state_.connected(this);
         pause_ = std::chrono::milliseconds{0};
-        const std::lock_guard lock(mutex_);
         available_ = true;
         return true;
     }
@@ -210,7 +201,6 @@ private:
         held_ = true;
         database_.reset();
         state_.lost(this, reason);
-        const std::lock_guard lock(mutex_);
         available_ = false;
     }
 
@@ -246,9 +236,9 @@ private:
     std::mutex mutex_;  // guards what follows, up to the next blank line
     std::condition_variable wake_;
     std::deque<Kind> queue_;
-    bool available_ = true;  // as far as is known
     bool closed_ = false;
 
+    std::atomic<bool> available_ = true;  // as far as is known; set by the lane's thread
     std::unique_ptr<Database> database_;  // this and the rest: only by the lane's thread
     bool held_ = false;                   // what was taken met the loss of the connection, and waits for the next one
     std::chrono::milliseconds pause_{0};

@@ -51,8 +51,6 @@ pqxx::result run(pqxx::transaction_base& transaction, const char* statement, con
 #endif
 }
 
-std::string text(const pqxx::field& field) { return {field.c_str(), field.size()}; }
-
 // PostgreSQL writes 2026-11-24 03:33:00.1234+00 (the connection's time zone is UTC), without zeros at the end. Who wrote
 // infinity by hand gets it back.
 std::string rfc3339(std::string_view timestamp) {
@@ -66,13 +64,14 @@ std::string rfc3339(std::string_view timestamp) {
     return time.append(6 - digits, '0') + 'Z';
 }
 
-Visitor visitor_at(const pqxx::row& row, pqxx::row::size_type first) {
-    return {row[first].as<std::int64_t>(), text(row[first + 1]), rfc3339(text(row[first + 2]))};
+// Every statement that returns visitors begins its rows so.
+Visitor visitor_of(const pqxx::row& row) {
+    return {row[0].as<std::int64_t>(), row[1].c_str(), rfc3339(row[2].c_str())};
 }
 
 std::vector<Visitor> visitors_of(const pqxx::result& rows) {
     std::vector<Visitor> visitors;
-    for (const pqxx::row& row : rows) visitors.push_back(visitor_at(row, 0));
+    for (const pqxx::row& row : rows) visitors.push_back(visitor_of(row));
     return visitors;
 }
 
@@ -126,7 +125,7 @@ public:
         const Watchdog::Watch watch(watchdog_, connection_.sock(), call_ms_);
         prepare_statements(connection_);
         const pqxx::result fault = call("check_server");
-        if (!fault[0][0].is_null()) throw DatabaseError(DatabaseFault::refused, text(fault[0][0]));
+        if (!fault[0][0].is_null()) throw DatabaseError(DatabaseFault::refused, fault[0][0].c_str());
     }
 
     bool is_open() const override {
@@ -144,10 +143,8 @@ public:
         const pqxx::result rows = keyed ? call("add_batch_with_keys", batch_key, names, array(additions, key_of))
                                         : call("add_batch", batch_key, names);
         std::vector<Added> added;
-        for (const pqxx::row& row : rows) {
-            const Name requested = row[3].is_null() ? Name() : text(row[3]);
-            added.push_back({visitor_at(row, 0), requested, row[4].as<bool>()});
-        }
+        for (const pqxx::row& row : rows)
+            added.push_back({visitor_of(row), row[3].is_null() ? Name() : row[3].c_str(), row[4].as<bool>()});
         return added;
     }
 
@@ -190,7 +187,7 @@ public:
         Stats stats;
         for (const pqxx::row& row : call("count_days", days)) {
             stats.total = row[0].as<std::int64_t>();
-            stats.days.push_back({text(row[1]), row[2].as<std::int64_t>()});
+            stats.days.push_back({row[1].c_str(), row[2].as<std::int64_t>()});
         }
         return stats;
     }
@@ -200,7 +197,7 @@ public:
     }
 
     bool is_unchanged() override {
-        const std::string before = std::exchange(snapshot_, text(call("current_snapshot")[0][0]));
+        const std::string before = std::exchange(snapshot_, call("current_snapshot")[0][0].c_str());
         return snapshot_ == before;
     }
 
@@ -228,12 +225,12 @@ private:
     // The largest id that may be on the page.
     static std::int64_t last(const PageQuestion& question) { return question.before ? *question.before - 1 : id_max; }
 
-    // A row is: the total or null, then a visitor or nulls. One row more than the limit tells that there are more.
+    // A row is: a visitor or nulls, the total or null. One row more than the limit tells that there are more.
     static void append_row(Page& page, const pqxx::row& row, int limit) {
-        if (!row[0].is_null()) page.total = row[0].as<std::int64_t>();
-        if (row[1].is_null()) return;
+        if (!row[3].is_null()) page.total = row[3].as<std::int64_t>();
+        if (row[0].is_null()) return;
         page.more = static_cast<int>(page.visitors.size()) == limit;
-        if (!page.more) page.visitors.push_back(visitor_at(row, 1));
+        if (!page.more) page.visitors.push_back(visitor_of(row));
     }
 
     Watchdog& watchdog_;

@@ -97,8 +97,8 @@ void Store::read(Question question, ExchangePtr exchange, Done<Document> done) {
     lane.push({{{std::move(exchange)}, std::move(done)}, std::move(question)});
 }
 
-void Store::add(NewVisitor visitor, std::string key, ExchangePtr exchange, Done<Added> done) {
-    adds_.push({{{std::move(exchange)}, std::move(done)}, {std::move(visitor.name), std::move(key)}});
+void Store::add(Addition addition, ExchangePtr exchange, Done<Added> done) {
+    adds_.push({{{std::move(exchange)}, std::move(done)}, std::move(addition)});
 }
 
 void Store::remove(std::int64_t id, ExchangePtr exchange, Done<std::monostate> done) {

@@ -53,8 +53,7 @@ public:
           const Connect& connect_for_search, DatabaseState& state, Log& log);
 
     void read(Question question, ExchangePtr exchange, Done<Document> done);
-    // `key` is the client's, or empty.
-    void add(NewVisitor visitor, std::string key, ExchangePtr exchange, Done<Added> done);
+    void add(Addition addition, ExchangePtr exchange, Done<Added> done);
     void remove(std::int64_t id, ExchangePtr exchange, Done<std::monostate> done);
 
     // Takes no more questions, and returns when all that were asked have been answered.

@@ -5,6 +5,6 @@
 
 namespace app {
 
-constexpr std::string_view version = "1.3.0";
+constexpr std::string_view version = "1.4.0";
 
 }  // namespace app

@@ -23,10 +23,8 @@ struct Visitor {
     std::string created_at;  // RFC 3339 in UTC with six fractional digits: 2026-11-24T03:33:00.123456Z
 };
 
-// What a client asks to be added. No name: the visitor is called Visitor_{id}.
-struct NewVisitor {
-    std::optional<std::string> name;  // trimmed and checked
-};
+// What a client asks for, trimmed and checked. None: the visitor is called Visitor_{id}.
+using Name = std::optional<std::string>;
 
 enum class NameFault { none, length, characters };
 

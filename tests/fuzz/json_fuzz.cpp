@@ -23,7 +23,7 @@ void check_name_read(const std::string& name) {
     std::string body = R"({"name":)";
     app::append_json_string(body, name);
     const auto again = app::parse_new_visitor(body + '}');
-    require(again && again->name == name);
+    require(again && *again == name);
 }
 
 // Whatever is written is JSON: not a visitor, but no 400.
@@ -42,7 +42,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t cou
     const std::string_view text(reinterpret_cast<const char*>(bytes), count);
     const auto visitor = app::parse_new_visitor(text);
     if (!visitor) check_problem(visitor.error());
-    if (visitor && visitor->name) check_name_read(*visitor->name);
+    if (visitor && visitor->has_value()) check_name_read(**visitor);
     check_written(text);
     return 0;
 }

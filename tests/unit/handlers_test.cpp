@@ -17,7 +17,8 @@ using namespace app;
 const std::string token = "s3cret";
 
 struct Service {
-    Service() : store({}, 256, server.connect(), server.connect(), state, log), router(make_routes(store, token, log), log) {
+    Service()
+        : store({}, 256, server.connect(), server.connect(), state, log), router(make_routes(store, token, log), log) {
         while (ask({.method = "POST", .path = "/api/visitors"}).status != 201) std::this_thread::yield();
         for (const char* query : {"", "before=9", "q=a"}) {
             while (ask({.method = "GET", .path = "/api/visitors", .query = query}).status != 200)

@@ -29,9 +29,9 @@ struct Fixture {
         });
         return exchange;
     }
-    std::shared_ptr<FakeExchange> add(std::optional<std::string> name, std::string key = {}) {
+    std::shared_ptr<FakeExchange> add(Name name, std::string key = {}) {
         auto exchange = exchange_for();
-        store.add({std::move(name)}, std::move(key), exchange, [](Exchange& asker, const Result<Added>& added) {
+        store.add({std::move(name), std::move(key)}, exchange, [](Exchange& asker, const Result<Added>& added) {
             Response response{.status = added ? 201 : added.error().status};
             response.set_body(added ? std::to_string(added->visitor.id) + (added->fresh ? " fresh" : " replayed")
                                     : std::string(added.error().type));
