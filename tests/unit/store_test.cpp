@@ -249,6 +249,14 @@ BOOST_AUTO_TEST_CASE(a_read_whose_connection_is_lost_is_asked_again) {
     BOOST_TEST(it.ask(PageQuestion{})->response().status == 200);
 }
 
+BOOST_AUTO_TEST_CASE(a_read_that_cannot_be_asked_again_is_no_unknown_outcome) {
+    Fixture it({.retry_ms = 100ms});
+    it.wait_until_connected();
+    it.server.set_away(true);
+    it.server.fail_next({DatabaseFault::lost});
+    BOOST_TEST(body(it.ask(PageQuestion{})->response()) == "/problems/database-away");
+}
+
 BOOST_AUTO_TEST_CASE(a_deletion_whose_answer_is_lost_is_unknown_only_if_it_cannot_be_seen) {
     Fixture it;
     it.wait_until_connected();
