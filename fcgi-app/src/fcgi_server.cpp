@@ -3,7 +3,6 @@
 #include "fcgi_server.hpp"
 
 #include "gate.hpp"
-#include "gather.hpp"
 #include "json.hpp"
 #include "socket.hpp"
 
@@ -33,8 +32,6 @@ constexpr std::uint64_t stop_number = 0;
 constexpr std::uint64_t listener_number = 1;
 // How long a worker that got no descriptor for a connection waits before it tries again.
 constexpr auto accept_pause = 50ms;
-// A worker's, where several connections have something at once.
-constexpr auto rest_per_connection = 200us;
 // Belt and braces: the gate lets libfcgi read only what is there, and an answer fits into the socket's buffer.
 constexpr timeval read_limit{.tv_sec = 1, .tv_usec = 0};
 constexpr timeval write_limit{.tv_sec = 5, .tv_usec = 0};
@@ -242,7 +239,6 @@ void FcgiServer::work() {
     std::array<epoll_event, 64> events;
     for (bool stopped = false; !stopped;) {
         const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), -1);
-        const auto began = Clock::now();
         bool accepts = false;
         for (const epoll_event& event : std::span(events).first(static_cast<std::size_t>(std::max(count, 0)))) {
             stopped = stopped || event.data.u64 == stop_number;
@@ -250,7 +246,6 @@ void FcgiServer::work() {
             if (event.data.u64 > listener_number) turn_to(event.data.u64, event.events);
         }
         if (accepts) accept_all();  // last, since it may wait
-        gather(began, count, rest_per_connection);
     }
 }
 

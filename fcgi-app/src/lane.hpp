@@ -5,7 +5,6 @@
 #pragma once
 
 #include "database.hpp"
-#include "gather.hpp"
 #include "http.hpp"
 #include "log.hpp"
 
@@ -27,6 +26,8 @@
 #include <vector>
 
 namespace app {
+
+using Clock = std::chrono::steady_clock;
 
 // What a client is told when the database does not do what it should.
 Problem database_away(std::string detail = "The database cannot be reached just now.");
@@ -106,23 +107,20 @@ private:
     static constexpr std::chrono::milliseconds pause_first{100};
     static constexpr std::chrono::milliseconds pause_max{1000};
     static constexpr std::chrono::milliseconds pause_held{50};
-    static constexpr std::chrono::microseconds rest_per_job{100};
 
     void run() {
         std::vector<Kind> jobs;  // taken, and not answered yet
         while (!jobs.empty() || take(jobs)) {
-            const auto taken = std::ssize(jobs);
+            const bool taken = !jobs.empty();
             refuse_late(jobs);
-            if (taken > 0 && jobs.empty()) continue;
+            if (taken && jobs.empty()) continue;
             if (database_ && !database_->is_open()) disconnect("the server has closed the connection");
             if (!database_) {
                 // Then look at the jobs again: this may have taken seconds.
                 if (!connect()) wait_for_connection(jobs);
                 continue;
             }
-            const auto began = Clock::now();
             work(jobs);
-            gather(began, taken, rest_per_job);
         }
     }
 

@@ -19,6 +19,8 @@ int main(int argc, char** argv) {
     sigaddset(&ending, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &ending, nullptr);  // inherited by every thread, taken below
     std::signal(SIGPIPE, SIG_IGN);
+    const sched_param none{};
+    pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);  // as the app's main does
 
     std::ifstream file(argv[2]);
     // The headers of a real page, so that the same bytes go through nginx.
