@@ -47,11 +47,8 @@ std::string param(const FCGX_Request& request, const char* name) {
 std::string read_body(FCGX_Request& request) {
     std::string body;
     std::array<char, 4096> piece;
-    int count = 0;
-    do {
-        count = FCGX_GetStr(piece.data(), static_cast<int>(piece.size()), request.in);
+    while (const int count = FCGX_GetStr(piece.data(), static_cast<int>(piece.size()), request.in))
         body.append(piece.data(), static_cast<std::size_t>(count));
-    } while (count == static_cast<int>(piece.size()));
     return body;
 }
 
