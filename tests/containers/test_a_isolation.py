@@ -67,6 +67,10 @@ class IsolationTest(unittest.TestCase):
                 self.assertEqual(limits['LogConfig']['Type'], 'local')
                 self.assertEqual(limits['RestartPolicy']['Name'], 'unless-stopped')
 
+    def test_the_app_may_say_that_its_threads_are_in_no_hurry(self):
+        threads = os.listdir(f'/proc/{self.service.pid("app")}/task')
+        self.assertEqual({os.sched_getscheduler(int(thread)) for thread in threads}, {os.SCHED_BATCH})
+
     def test_no_shell_where_none_is_needed(self):
         self.assertEqual(self.service.execute('db', 'bash', '-c', 'true').returncode, 0, 'the control')
         for name in ('nginx', 'app'):
