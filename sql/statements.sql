@@ -44,7 +44,7 @@ PREPARE add_batch AS
 -- never wait for each other crosswise.
 PREPARE add_batch_with_keys AS
     WITH asked AS MATERIALIZED (
-        SELECT name, key, number, nextval('visitors_id_seq') AS id
+        SELECT name, nullif(key, '') AS key, number, nextval('visitors_id_seq') AS id
         FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS asked (name, key, number)
     ), batch AS (
         INSERT INTO batches AS b (key, ids, created_at)

@@ -13,6 +13,10 @@
 namespace app {
 namespace {
 
+// A process that is told to end has ended after 20 s, with room: requests in hand, then questions that wait, then the call that
+// they wait for.
+constexpr std::chrono::milliseconds ending_max_ms{19'000};
+
 Parameter address(std::string name, std::string& kept) {
     return {std::move(name), "must be host:port or unix:/absolute/path", [&kept](std::string_view value) {
                 kept = value;
@@ -46,7 +50,7 @@ Config parse_config(const Environment& environment) {
         whole_number("APP_QUEUE_MAX", config.lane.queue_max, 1, 65'536),
         whole_number("APP_BATCH_MAX_ROWS", config.batch_max_rows, 1, 1000),
         whole_number("APP_QUEUE_WAIT_MS", config.lane.queue_wait_ms, 100, 10'000),
-        whole_number("APP_DATABASE_CALL_MS", config.database_call_ms, 100, 20'000),
+        whole_number("APP_DATABASE_CALL_MS", config.database_call_ms, 100, 15'000),
         {"PGPASSWORD_FILE", {}, [&](const auto& value) { return config.password_file = value, true; }},
         {"ADMIN_TOKEN_FILE",
          {},
@@ -68,6 +72,9 @@ Config parse_config(const Environment& environment) {
         const bool known = std::ranges::count(settings, name, &Parameter::name) > 0;
         if (name.starts_with("APP_") && !known) faults += name + ": there is no such setting\n";
     }
+    config.server.drain_max_ms = ending_max_ms - config.lane.queue_wait_ms - config.database_call_ms;
+    if (config.server.drain_ms > config.server.drain_max_ms)
+        faults += "APP_DRAIN_MS, APP_QUEUE_WAIT_MS and APP_DATABASE_CALL_MS: must be 19000 together at most\n";
     if (!faults.empty()) throw std::runtime_error(faults.substr(0, faults.size() - 1));
     // A call that the watchdog ended is not tried again: what froze it would freeze the next one.
     config.lane.retry_ms = config.database_call_ms - std::chrono::milliseconds{100};

@@ -32,10 +32,8 @@ constexpr std::uint64_t stop_number = 0;
 constexpr std::uint64_t listener_number = 1;
 // How long a worker that got no descriptor for a connection waits before it tries again.
 constexpr auto accept_pause = 50ms;
-// Belt and braces: the gate lets libfcgi read only what is there, and an answer fits into the socket's buffer.
-constexpr timeval read_limit{.tv_sec = 1, .tv_usec = 0};
-constexpr timeval write_limit{.tv_sec = 5, .tv_usec = 0};
-// The largest answer, a page of 100, with room; else writing one could wait for the peer.
+// The largest answer, a page of 100, with room. So a connection need not block: the gate lets libfcgi read only what is
+// there, and only an answer to a peer that has not read those before it finds no room.
 constexpr int send_buffer_bytes = 256 * 1024;
 
 std::string param(const FCGX_Request& request, const char* name) {
@@ -52,13 +50,12 @@ std::string read_body(FCGX_Request& request) {
     return body;
 }
 
-std::string head_text(const Response& response, bool with_length) {
+std::string head_text(const Response& response) {
     std::string head = "Status: " + std::to_string(response.status) + ' ';
     head += reason_phrase(response.status);
     for (const Header& header : response.headers)
         head.append("\r\n").append(header.name).append(": ").append(header.value);
-    if (with_length && response.body != nullptr)
-        head.append("\r\nContent-Length: ") += std::to_string(response.body->size());
+    if (response.body != nullptr) head.append("\r\nContent-Length: ") += std::to_string(response.body->size());
     head += "\r\n\r\n";
     return head;
 }
@@ -104,10 +101,7 @@ private:
 class FcgiServer::Conversation final : public Exchange {
 public:
     Conversation(FcgiServer& server, std::shared_ptr<Connection> connection, Request received)
-        : Exchange(std::move(received)),
-          server_(server),
-          connection_(std::move(connection)),
-          peer_keeps_(connection_->fcgi.keepConnection != 0) {
+        : Exchange(std::move(received)), server_(server), connection_(std::move(connection)) {
         const std::lock_guard lock(server_.mutex_);
         ++server_.in_hand_;
     }
@@ -126,12 +120,12 @@ public:
     }
 
     void respond(const Response& response) override {
-        put(head_text(response, true));
+        put(head_text(response));
         if (response.body != nullptr && request.method != "HEAD") put(*response.body);
-        finish(peer_keeps_ && !server_.draining_);
+        finish(connection_->fcgi.keepConnection != 0 && !server_.draining_);
     }
 
-    void begin(const Response& head) override { put(head_text(head, false)); }
+    void begin(const Response& head) override { put(head_text(head)); }
 
     void write(std::string_view piece, std::function<void(Exchange&)> next) override {
         put(piece);
@@ -140,7 +134,7 @@ public:
         if (failed(connection_->fcgi)) return;  // the caller lets go of this, and that closes
         const std::shared_ptr<Connection> connection = connection_;
         connection->next = [self = shared_from_this(), next = std::move(next)] { next(*self); };
-        server_.wait_for_room(*connection);
+        server_.give_back(*connection);
     }
 
 private:
@@ -172,7 +166,6 @@ private:
 
     FcgiServer& server_;
     std::shared_ptr<Connection> connection_;
-    const bool peer_keeps_;
 };
 
 FcgiServer::FcgiServer(const std::string& address, const FcgiServerLimits& limits, Handle handle, Watchdog& watchdog,
@@ -274,11 +267,9 @@ void FcgiServer::accept_all() {
 int FcgiServer::accept_while_there_is_room() {
     const std::lock_guard lock(mutex_);
     while (open_.size() < limits_.connections_max) {
-        const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+        const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;
         if (fd < 0) return errno;
-        ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &read_limit, sizeof read_limit);
-        ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &write_limit, sizeof write_limit);
         ::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer_bytes, sizeof send_buffer_bytes);
         const auto connection = std::make_shared<Connection>(fd, ++last_number_);
         connection->deadline.emplace(watchdog_, fd, limits_.request_read_ms);
@@ -291,14 +282,14 @@ int FcgiServer::accept_while_there_is_room() {
 void FcgiServer::look_at(const std::shared_ptr<Connection>& connection, unsigned events) {
     const bool peer_closed = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
     if (connection->next != nullptr) {
-        if (!peer_closed && (events & EPOLLOUT) == 0) return wait_for_room(*connection);  // an event from before
+        if (!peer_closed && (events & EPOLLOUT) == 0) return give_back(*connection);  // an event from before
         const auto next = std::exchange(connection->next, nullptr);
         if (!peer_closed) next();
         return;  // if nobody kept the conversation, its end closes the connection
     }
     std::array<char, request_max_bytes> bytes;
     // A peer that has gone does not wait for what it asked (it may be long ago, if this process was stopped).
-    const ssize_t count = peer_closed ? 0 : ::recv(connection->fd, bytes.data(), bytes.size(), MSG_PEEK | MSG_DONTWAIT);
+    const ssize_t count = peer_closed ? 0 : ::recv(connection->fd, bytes.data(), bytes.size(), MSG_PEEK);
     if (count < 0 && errno == EAGAIN) return give_back(*connection);  // an event of what has been read already
     if (count <= 0) return forget(*connection);
     switch (inspect({bytes.data(), static_cast<std::size_t>(count)})) {
@@ -336,28 +327,20 @@ void FcgiServer::receive(const std::shared_ptr<Connection>& connection) {
 
 // Ends the turn. From here on another thread may have the connection, and what it awaits then is not undone here.
 void FcgiServer::give_back(Connection& connection) {
-    if (!connection.end_turn()) return;
+    // One that streams waits until the peer can take more; if it can already, that is to be an event, too.
+    const bool streams = connection.next != nullptr;
+    if (!connection.end_turn() && !streams) return;
     const std::lock_guard lock(mutex_);
-    watch_for(connection.awaited, connection.fd, connection.number, EPOLL_CTL_MOD);
-}
-
-// The same, for one that streams: until the peer can take more.
-void FcgiServer::wait_for_room(Connection& connection) {
-    const std::lock_guard lock(mutex_);
-    connection.awaited = EPOLLOUT;
-    connection.end_turn();
+    if (streams) connection.awaited = EPOLLOUT;
     watch_for(connection.awaited, connection.fd, connection.number, EPOLL_CTL_MOD);
 }
 
 // Lets the connection end, with its turn, as soon as nobody has it any more.
 void FcgiServer::forget(const Connection& connection) {
-    std::size_t before = 0;
-    {
-        const std::lock_guard lock(mutex_);
-        before = open_.size();
-        open_.erase(connection.number);
-    }
-    if (before == limits_.connections_max) watch_for(EPOLLIN, listener_, listener_number, EPOLL_CTL_MOD);
+    const std::lock_guard lock(mutex_);
+    // Whoever is woken to accept waits for this lock.
+    if (open_.size() == limits_.connections_max) watch_for(EPOLLIN, listener_, listener_number, EPOLL_CTL_MOD);
+    open_.erase(connection.number);
 }
 
 // Each change is an event, once; so is a state that is there already when this is called.

@@ -27,7 +27,7 @@ struct FcgiServerLimits {
     std::size_t connections_max = 1024;               // then new ones wait in the listen queue
     std::chrono::milliseconds request_read_ms{1000};  // from a connection's or a request's first sign to its last byte
     std::chrono::milliseconds drain_ms{500};          // how long idle connections are still served at the end
-    std::chrono::milliseconds drain_max_ms{15'000};   // how long requests in hand are waited for
+    std::chrono::milliseconds drain_max_ms{15'000};   // how long requests in hand are waited for; at least drain_ms
 };
 
 class FcgiServer {
@@ -54,7 +54,6 @@ private:
     void look_at(const std::shared_ptr<Connection>& connection, unsigned events);
     void receive(const std::shared_ptr<Connection>& connection);
     void give_back(Connection& connection);
-    void wait_for_room(Connection& connection);
     void forget(const Connection& connection);
     void forget_idle();
     bool watch_for(unsigned events, int fd, std::uint64_t number, int operation) const;
@@ -70,7 +69,7 @@ private:
     std::atomic<bool> draining_ = false;
     std::atomic<int> accept_error_ = 0;  // the last errno that was logged
 
-    std::mutex mutex_;  // guards what follows
+    std::mutex mutex_;  // guards what follows, up to the next blank line
     std::unordered_map<std::uint64_t, std::shared_ptr<Connection>> open_;
     std::uint64_t last_number_ = 0;
     std::size_t in_hand_ = 0;

@@ -2,7 +2,6 @@
 #include "gate.hpp"
 
 #include <charconv>
-#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -21,7 +20,6 @@ unsigned octet(std::string_view bytes, std::size_t at) { return static_cast<unsi
 unsigned two_octets(std::string_view bytes, std::size_t at) { return octet(bytes, at) << 8 | octet(bytes, at + 1); }
 
 struct Record {
-    unsigned type = 0;
     unsigned id = 0;
     std::string_view content;
 };
@@ -32,7 +30,7 @@ std::optional<Record> take_record(std::string_view& bytes) {
     const std::size_t content = two_octets(bytes, 4);
     const std::size_t padding = octet(bytes, 6);
     if (bytes.size() < header_bytes + content + padding) return std::nullopt;
-    const Record record{octet(bytes, 1), two_octets(bytes, 2), bytes.substr(header_bytes, content)};
+    const Record record{two_octets(bytes, 2), bytes.substr(header_bytes, content)};
     bytes.remove_prefix(header_bytes + content + padding);
     return record;
 }
@@ -80,8 +78,7 @@ Framing inspect(std::string_view bytes) {
     unsigned expected = type_begin;
     unsigned id = 0;
     std::size_t body_bytes = 0;
-    std::string joined;  // parameters of several records; one is looked at where it lies
-    std::string_view params;
+    std::string params;  // of all records
     while (!bytes.empty()) {
         // Wrong already in what has come of the header: no need to wait for the rest.
         if (octet(bytes, 0) != version_1) return Framing::malformed;
@@ -95,14 +92,8 @@ Framing inspect(std::string_view bytes) {
             id = record->id;
             expected = type_params;
         } else if (expected == type_params) {
-            if (content.empty()) {
-                expected = type_stdin;
-            } else if (params.empty()) {
-                params = content;
-            } else {
-                if (joined.empty()) joined = params;
-                params = joined += content;
-            }
+            params += content;
+            if (content.empty()) expected = type_stdin;
         } else if (!content.empty()) {
             body_bytes += content.size();
         } else {

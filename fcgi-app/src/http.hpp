@@ -28,9 +28,7 @@ struct Request {
 
 struct Header {
     std::string_view name;  // always a literal
-    std::string value;      // never contains text that a client chose: no CR, no LF
-
-    bool operator==(const Header&) const = default;
+    std::string value;      // no text that a client chose, unless it is percent-encoded: no CR, no LF
 };
 
 // A whole answer. The body is shared: equal reads are serialised once and sent many times.
@@ -48,8 +46,6 @@ struct Problem {
     std::string_view type = "about:blank";
     std::string detail;           // a sentence for a person; never a query, a path or a version
     std::vector<Header> headers;  // what belongs to the status: Allow, Retry-After, …
-
-    bool operator==(const Problem&) const = default;
 };
 
 // A value, or the problem that kept it from being made. Its members bear std::expected's names, which

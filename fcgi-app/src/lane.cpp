@@ -19,8 +19,7 @@ void DatabaseState::lost(const void* lane, const std::string& reason) {
 void DatabaseState::connected(const void* lane) {
     const std::lock_guard lock(mutex_);
     away_.erase(lane);
-    if (!away_.empty() || (ever_connected_ && reasons_.empty())) return;
-    ever_connected_ = true;
+    if (!away_.empty() || reasons_.empty()) return;
     reasons_.clear();
     log_.info("database_connected", {});
 }

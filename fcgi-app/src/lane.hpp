@@ -46,9 +46,8 @@ public:
 private:
     Log& log_;
     std::mutex mutex_;
-    std::set<const void*> away_;     // the lanes without a connection
-    std::set<std::string> reasons_;  // of this outage, as far as they were logged
-    bool ever_connected_ = false;
+    std::set<const void*> away_;         // the lanes without a connection
+    std::set<std::string> reasons_{""};  // of this outage, as far as they were logged; each process begins with one
 };
 
 struct LaneLimits {
@@ -115,12 +114,12 @@ private:
             refuse_late(jobs);
             if (taken && jobs.empty()) continue;
             if (database_ && !database_->is_open()) disconnect("the server has closed the connection");
-            if (!database_) {
-                // Then look at the jobs again: this may have taken seconds.
-                if (!connect()) wait_for_connection(jobs);
-                continue;
+            // Making a connection may take seconds: then the jobs are looked at again.
+            if (database_) {
+                work(jobs);
+            } else if (!connect()) {
+                wait_for_connection();
             }
-            work(jobs);
         }
     }
 
@@ -202,19 +201,12 @@ private:
         available_ = false;
     }
 
-    // A server that restarts is back within a second or so: for those that it was lost to that is worth a wait.
-    void wait_for_connection(std::vector<Kind>& jobs) {
-        std::vector<Kind> others;
-        {
-            const std::lock_guard lock(mutex_);
-            std::ranges::move(queue_, std::back_inserter(others));
-            queue_.clear();
-        }
-        fail_all(others, database_away());
-        if (held_ && !jobs.empty()) {
+    // A server that restarts is back within a second or so: for those that it was lost to, and for who had come behind
+    // them, that is worth a wait.
+    void wait_for_connection() {
+        if (held_) {
             std::this_thread::sleep_for(pause_held);
         } else {
-            fail_all(jobs, database_away());
             pause_ = std::clamp(pause_ * 2, pause_first, pause_max);
         }
     }

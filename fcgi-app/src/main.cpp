@@ -18,7 +18,6 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
-#include <string>
 #include <string_view>
 
 namespace {

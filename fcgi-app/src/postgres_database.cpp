@@ -1,4 +1,4 @@
-// SQL, and libpqxx 6.4 to 7.10. Statements are prepared on the connection and run outside of a transaction block:
+// libpqxx, 6.4 to 7.10. Statements are prepared on the connection and run outside of a transaction block:
 // each is its own transaction, one round trip, and is committed when it returns.
 #include "postgres_database.hpp"
 
@@ -58,10 +58,8 @@ std::string rfc3339(std::string_view timestamp) {
     const auto space = time.find(' ');
     if (space == std::string::npos) return time;
     time[space] = 'T';
-    const auto point = time.find('.');
-    const std::size_t digits = point == std::string::npos ? 0 : time.size() - point - 1;
-    if (digits == 0) time += '.';
-    return time.append(6 - digits, '0') + 'Z';
+    if (time.find('.') == std::string::npos) time += '.';
+    return time.append(time.find('.') + 7 - time.size(), '0') + 'Z';
 }
 
 // Every statement that returns visitors begins its rows so.
@@ -135,13 +133,10 @@ public:
 
     std::vector<Added> add(const std::string& batch_key, const std::vector<Addition>& additions) override {
         const auto names = array(additions, [](const Addition& addition) { return addition.name; });
-        const auto key_of = [](const Addition& addition) {
-            return addition.key.empty() ? std::nullopt : std::optional(addition.key);
-        };
-        const bool keyed =
-            std::ranges::any_of(additions, [&](const Addition& addition) { return key_of(addition).has_value(); });
-        const pqxx::result rows = keyed ? call("add_batch_with_keys", batch_key, names, array(additions, key_of))
-                                        : call("add_batch", batch_key, names);
+        const auto keys = array(additions, [](const Addition& addition) { return addition.key; });
+        const bool keyed = std::ranges::any_of(additions, [](const auto& addition) { return !addition.key.empty(); });
+        const pqxx::result rows =
+            keyed ? call("add_batch_with_keys", batch_key, names, keys) : call("add_batch", batch_key, names);
         std::vector<Added> added;
         for (const pqxx::row& row : rows)
             added.push_back({visitor_of(row), row[3].is_null() ? Name() : row[3].c_str(), row[4].as<bool>()});
@@ -245,8 +240,6 @@ private:
 std::unique_ptr<Database> connect_postgres(const PostgresSettings& settings, Watchdog& watchdog) {
     try {
         return std::make_unique<PostgresDatabase>(settings, watchdog);
-    } catch (const DatabaseError&) {
-        throw;
     } catch (const std::exception& error) {
         throw DatabaseError(DatabaseFault::refused, first_line(error.what()));
     }

@@ -18,28 +18,26 @@ std::optional<std::string> decoded(std::string_view text) {
     return plain && is_utf8(*plain) ? plain : std::nullopt;
 }
 
-// `part` is what stands between two '&'.
-std::optional<Problem> read_parameter(std::string_view part, std::span<Parameter> known) {
-    const auto equals = std::min(part.find('='), part.size());
-    const auto name = decoded(part.substr(0, equals));
-    if (!name) return refusal("A parameter's name is not percent-encoded UTF-8.");
-    const auto parameter = std::ranges::find(known, *name, &Parameter::name);
-    if (parameter == known.end()) return refusal("There is no parameter " + quoted(*name) + " here.");
-    if (std::exchange(parameter->seen, true)) return refusal(*name + " is there more than once");
-    part.remove_prefix(std::min(equals + 1, part.size()));
-    const auto value = decoded(part);
-    if (!value) return refusal(*name + " is not percent-encoded UTF-8");
-    if (!parameter->keep(*value)) return refusal(*name + ' ' + parameter->rule);
-    return std::nullopt;
+// Takes what stands before the first `end` off `rest`, and it too.
+std::string_view take_until(char end, std::string_view& rest) {
+    const std::string_view taken = rest.substr(0, rest.find(end));
+    rest.remove_prefix(std::min(taken.size() + 1, rest.size()));
+    return taken;
 }
 
 // Splits as URLSearchParams does: nothing between two '&' is nothing, and without a '=' a value is empty.
 std::optional<Problem> read_parameters(std::string_view query, std::span<Parameter> known) {
     while (!query.empty()) {
-        const std::string_view part = query.substr(0, query.find('&'));
-        query.remove_prefix(std::min(part.size() + 1, query.size()));
+        std::string_view part = take_until('&', query);
         if (part.empty()) continue;
-        if (auto problem = read_parameter(part, known)) return problem;
+        const auto name = decoded(take_until('=', part));
+        if (!name) return refusal("A parameter's name is not percent-encoded UTF-8.");
+        const auto parameter = std::ranges::find(known, *name, &Parameter::name);
+        if (parameter == known.end()) return refusal("There is no parameter " + quoted(*name) + " here.");
+        if (std::exchange(parameter->seen, true)) return refusal(*name + " is there more than once");
+        const auto value = decoded(part);
+        if (!value) return refusal(*name + " is not percent-encoded UTF-8");
+        if (!parameter->keep(*value)) return refusal(*name + ' ' + parameter->rule);
     }
     return std::nullopt;
 }
@@ -53,13 +51,9 @@ Result<PageQuestion> parse_page_question(std::string_view query) {
         question.text = value;
         return !value.empty() && value.find('\0') == value.npos && count_code_points(value) <= name_max_code_points;
     };
-    const auto keep_before = [&](std::string_view value) {
-        question.before = parse_number(value, 1, id_max);
-        return question.before.has_value();
-    };
     Parameter known[] = {
         whole_number("limit", question.limit, 1, 100),
-        {"before", "must be a visitor's number: digits only, without a leading zero", keep_before},
+        whole_number("before", question.before, 1, id_max),
         {"q", "must have 1 to 50 characters, none of them U+0000", keep_text},
     };
     if (auto problem = read_parameters(query, known)) return std::move(*problem);

@@ -1,5 +1,5 @@
 // Which handler answers which request: the table of paths, and what HTTP says of every other one (404, 405, OPTIONS). Knows
-// nothing of what a handler does. Runs on the workers' threads.
+// nothing of what a handler does. The router runs on the workers' threads; anyone may refuse.
 #pragma once
 
 #include "http.hpp"

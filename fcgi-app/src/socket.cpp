@@ -1,7 +1,6 @@
 // socket(), with bind() or connect().
 #include "socket.hpp"
 
-#include <fcntl.h>
 #include <netdb.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -52,26 +51,22 @@ void remove_stale_socket(const std::string& address) {
     struct stat status {};
     if (::lstat(path_of(address).c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return;
     const int fd = connect_to(address, 1s);
-    if (fd >= 0) {
-        ::close(fd);
-    } else if (errno == ECONNREFUSED) {
-        unlink_socket(address);
-    }
+    if (fd < 0 && errno == ECONNREFUSED) unlink_socket(address);
+    if (fd >= 0) ::close(fd);
 }
 
 }  // namespace
 
 int listen_on(const std::string& address, int backlog) {
     const std::string path = path_of(address);
-    if (!path.empty()) remove_stale_socket(address);
+    remove_stale_socket(address);
     const auto [endpoint, length] = endpoint_of(address);
-    const int fd = ::socket(endpoint.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int fd = ::socket(endpoint.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     const int yes = 1;
     if (path.empty()) ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     // Before bind(), so that there is no moment in which others may connect; and after it, whatever the umask.
     if (!path.empty()) ::fchmod(fd, 0660);
-    if (::fcntl(fd, F_SETFL, O_NONBLOCK) == 0 &&
-        ::bind(fd, reinterpret_cast<const sockaddr*>(&endpoint), length) == 0 &&
+    if (::bind(fd, reinterpret_cast<const sockaddr*>(&endpoint), length) == 0 &&
         (path.empty() || ::chmod(path.c_str(), 0660) == 0) && ::listen(fd, backlog) == 0) {
         return fd;
     }
@@ -91,9 +86,6 @@ int connect_to(const std::string& address, std::chrono::milliseconds limit) {
     return -1;
 }
 
-void unlink_socket(const std::string& address) {
-    const std::string path = path_of(address);
-    if (!path.empty()) ::unlink(path.c_str());
-}
+void unlink_socket(const std::string& address) { ::unlink(path_of(address).c_str()); }
 
 }  // namespace app

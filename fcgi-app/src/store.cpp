@@ -15,6 +15,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// Bounds the memory of an export, and how long its queries run.
 constexpr int rows_max_per_chunk = 200;
 // Purging goes on in steps between the batches: small ones, since the next batch waits for them.
 constexpr int purged_keys_max_per_step = 1000;
@@ -210,12 +211,12 @@ void Store::add_batch(Database& database, std::uint64_t batch, const std::vector
 
 void Store::remove_each(Database& database, std::vector<Remove>& removes) {
     for (Remove& remove : removes) {
-        if (!database.remove(remove.id)) {
+        if (database.remove(remove.id)) {
+            log_.info("visitor_removed", {{"request_id", remove.exchange->request.request_id}, {"id", remove.id}});
+            remove.answer(std::monostate());
+        } else {
             remove.fail(no_such_visitor());
-            continue;
         }
-        log_.info("visitor_removed", {{"request_id", remove.exchange->request.request_id}, {"id", remove.id}});
-        remove.answer(std::monostate());
     }
 }
 

@@ -4,7 +4,8 @@
 //
 // Every read is linearizable: a query starts after each of its readers had asked, never before. What is kept of the first page
 // is given only after a query, begun as late, has said that nothing was committed meanwhile.
-// Any thread may ask. A call-back runs on the store's threads and must not wait.
+// Any thread may ask. A call-back runs on the store's threads, or at once on the asker's where the question is refused; it
+// must not wait.
 #pragma once
 
 #include "database.hpp"
@@ -24,7 +25,7 @@
 
 namespace app {
 
-// Rows of the CSV export that are read and sent at once: bounds its memory, and how long a query runs.
+// For the next rows of the CSV export, as many as are read and sent at once.
 struct RowsQuestion {
     std::int64_t after = 0;  // ids above this
 

@@ -1,12 +1,15 @@
 """Whoever can open the app's FastCGI socket, or get bytes into it through nginx, can neither stop it, nor slow it, nor
 slip a request in. libfcgi trusts its peer (silent peers, half records, management records, lengths that overflow,
 bodies left unread): these are the known ways to misuse that, each tried against the real service."""
+import fcntl
 import os
 import random
 import resource
+import select
 import socket
 import stat
 import struct
+import termios
 import time
 import unittest
 
@@ -20,6 +23,10 @@ from stack import (FCGI_ABORT, FCGI_BEGIN, FCGI_END, FCGI_GET_VALUES, FCGI_KEEP_
 PROMPT_S = 0.7
 # The app's APP_REQUEST_READ_MS (1000), and room for a busy machine.
 READ_DEADLINE_S = 4
+
+
+def unread_bytes(connection):
+    return struct.unpack('i', fcntl.ioctl(connection, termios.FIONREAD, bytes(4)))[0]
 
 
 def whole(**params):
@@ -248,6 +255,21 @@ class HostilePeersTest(ContractTest):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
             params = fastcgi_params('GET', '/api/visitors', 'limit=100')
             connection.sendall(fastcgi_request(params, flags=FCGI_KEEP_CONNECTION))
+        self.assert_prompt()
+
+    def test_a_peer_that_asks_on_and_reads_no_answer_is_cut_off(self):
+        for n in range(60):
+            self.add(f'long name {n} '.ljust(50, 'x'))
+        connection, end = self.connect(), select.poll()
+        end.register(connection, select.POLLRDHUP)
+        request = fastcgi_request(fastcgi_params('GET', '/api/visitors', 'limit=100'), flags=FCGI_KEEP_CONNECTION)
+        sizes = [0]
+        while not end.poll(0):
+            connection.sendall(request)
+            stacks.wait_until(lambda: unread_bytes(connection) > sizes[-1] or end.poll(0), PROMPT_S, 'an answer, or the end')
+            sizes.append(unread_bytes(connection))
+            self.assertLess(sizes[-1], 1 << 20)
+        self.assertGreater(len(sizes), 5)  # a whole answer has room, and others
         self.assert_prompt()
 
     def test_a_peer_that_leaves_at_once_costs_nothing(self):

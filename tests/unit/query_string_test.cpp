@@ -60,7 +60,7 @@ struct Refused {
 std::ostream& operator<<(std::ostream& out, const Refused& refused) { return out << refused.title; }
 
 const std::string limit_rule = "limit must be a whole number from 1 to 100";
-const std::string before_rule = "before must be a visitor's number: digits only, without a leading zero";
+const std::string before_rule = "before must be a whole number from 1 to 9223372036854775807";
 const std::string text_rule = "q must have 1 to 50 characters, none of them U+0000";
 const std::string text_encoding = "q is not percent-encoded UTF-8";
 const std::string name_encoding = "A parameter's name is not percent-encoded UTF-8.";
