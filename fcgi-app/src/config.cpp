@@ -13,9 +13,9 @@
 namespace app {
 namespace {
 
-// A process that is told to end has ended after 20 s, with room: requests in hand, then questions that wait, then the call that
-// they wait for.
-constexpr std::chrono::milliseconds ending_max_ms{19'000};
+// Requests in hand are waited for, then questions in queues, then the calls that they wait for: a process that is told to end
+// has ended after 20 s, with room.
+constexpr std::chrono::milliseconds ending_max_ms{18'000};
 
 Parameter address(std::string name, std::string& kept) {
     return {std::move(name), "must be host:port or unix:/absolute/path", [&kept](std::string_view value) {
@@ -46,7 +46,7 @@ Config parse_config(const Environment& environment) {
         whole_number("APP_THREADS", config.server.threads, 1, 64),
         whole_number("APP_CONNECTIONS_MAX", config.server.connections_max, 16, 4096),
         whole_number("APP_REQUEST_READ_MS", config.server.request_read_ms, 50, 10'000),
-        whole_number("APP_DRAIN_MS", config.server.drain_ms, 0, 15'000),
+        whole_number("APP_DRAIN_MS", config.server.drain_ms, 0, 14'000),
         whole_number("APP_QUEUE_MAX", config.lane.queue_max, 1, 65'536),
         whole_number("APP_BATCH_MAX_ROWS", config.batch_max_rows, 1, 1000),
         whole_number("APP_QUEUE_WAIT_MS", config.lane.queue_wait_ms, 100, 10'000),
@@ -74,7 +74,7 @@ Config parse_config(const Environment& environment) {
     }
     config.server.drain_max_ms = ending_max_ms - config.lane.queue_wait_ms - config.database_call_ms;
     if (config.server.drain_ms > config.server.drain_max_ms)
-        faults += "APP_DRAIN_MS, APP_QUEUE_WAIT_MS and APP_DATABASE_CALL_MS: must be 19000 together at most\n";
+        faults += "APP_DRAIN_MS, APP_QUEUE_WAIT_MS and APP_DATABASE_CALL_MS: must be 18000 together at most\n";
     if (!faults.empty()) throw std::runtime_error(faults.substr(0, faults.size() - 1));
     // A call that the watchdog ended is not tried again: what froze it would freeze the next one.
     config.lane.retry_ms = config.database_call_ms - std::chrono::milliseconds{100};

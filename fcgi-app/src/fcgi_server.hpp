@@ -27,7 +27,7 @@ struct FcgiServerLimits {
     std::size_t connections_max = 1024;               // then new ones wait in the listen queue
     std::chrono::milliseconds request_read_ms{1000};  // from a connection's or a request's first sign to its last byte
     std::chrono::milliseconds drain_ms{500};          // how long idle connections are still served at the end
-    std::chrono::milliseconds drain_max_ms{15'000};   // how long requests in hand are waited for; at least drain_ms
+    std::chrono::milliseconds drain_max_ms{14'000};   // how long requests in hand are waited for; at least drain_ms
 };
 
 class FcgiServer {

@@ -18,6 +18,8 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <sstream>
+#include <string>
 #include <string_view>
 
 namespace {
@@ -116,6 +118,8 @@ int main(int argc, char** argv) try {
     serve(config, log);
     return 0;
 } catch (const std::exception& error) {
-    std::fprintf(stderr, "fcgi-app: %s\n", error.what());
+    std::istringstream reasons(error.what());
+    for (std::string reason; std::getline(reasons, reason);)
+        app::Log(STDERR_FILENO).error("not_started", {{"reason", std::string_view(reason)}});
     return 1;
 }

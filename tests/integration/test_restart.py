@@ -521,6 +521,12 @@ class InvalidSettingsTest(unittest.TestCase):
                 with self.subTest(f'{name}={value}'):
                     self.assert_refused(name, **{name: value})
 
+    def test_each_fault_of_the_app_s_settings_is_a_line_of_json_in_its_log(self):
+        self.assert_refused('APP_QUEUE_MAX=0', 'APP_THREAD:', APP_QUEUE_MAX='0', APP_THREAD='4')
+        self.assertEqual({(line['event'], line['reason']) for line in self.stack.log('backend')}, {
+            ('not_started', 'APP_QUEUE_MAX=0: must be a whole number from 1 to 65536'),
+            ('not_started', 'APP_THREAD: there is no such setting')})
+
     def test_an_empty_token_file_is_no_token(self):
         for content in (b'', b'\n'):
             with self.subTest(content):

@@ -26,7 +26,7 @@ const std::vector<Bounds> numbers{
     {"APP_REQUEST_READ_MS", 50, 10'000},
     {"APP_QUEUE_WAIT_MS", 100, 10'000},
     {"APP_DATABASE_CALL_MS", 100, 15'000},
-    {"APP_DRAIN_MS", 0, 15'000},
+    {"APP_DRAIN_MS", 0, 14'000},
 };
 
 std::string complaint(const app::Environment& environment) {
@@ -56,7 +56,7 @@ BOOST_DATA_TEST_CASE(each_number_is_taken_within_its_bounds_and_refused_by_name_
 BOOST_AUTO_TEST_CASE(nothing_set_is_every_default) {
     const app::Config config = app::parse_config({});
     BOOST_TEST(config.server.threads == 2);
-    BOOST_TEST(config.server.drain_max_ms.count() == 15'000);
+    BOOST_TEST(config.server.drain_max_ms.count() == 14'000);
     BOOST_TEST(config.listen == "127.0.0.1:9000");
     BOOST_TEST(config.admin_token.empty());
 }
@@ -67,11 +67,11 @@ BOOST_AUTO_TEST_CASE(an_empty_value_is_none) {
 
 BOOST_AUTO_TEST_CASE(a_process_has_time_to_end_whatever_is_set) {
     app::Environment longest{
-        {"APP_DRAIN_MS", "4000"}, {"APP_QUEUE_WAIT_MS", "2000"}, {"APP_DATABASE_CALL_MS", "13000"}};
+        {"APP_DRAIN_MS", "4000"}, {"APP_QUEUE_WAIT_MS", "2000"}, {"APP_DATABASE_CALL_MS", "12000"}};
     BOOST_TEST(app::parse_config(longest).server.drain_max_ms.count() == 4000);
     longest["APP_DRAIN_MS"] = "4001";
     BOOST_TEST(complaint(longest) ==
-               "APP_DRAIN_MS, APP_QUEUE_WAIT_MS and APP_DATABASE_CALL_MS: must be 19000 together at most");
+               "APP_DRAIN_MS, APP_QUEUE_WAIT_MS and APP_DATABASE_CALL_MS: must be 18000 together at most");
 }
 
 BOOST_AUTO_TEST_CASE(addresses_are_checked) {
