@@ -242,7 +242,7 @@ BOOST_AUTO_TEST_CASE(a_stream_goes_on_as_the_client_takes_it) {
 }
 
 BOOST_AUTO_TEST_CASE(more_connections_than_the_limit_wait_for_their_turn) {
-    Served it(echo, {.threads = 2, .connections_max = 2, .request_read_ms = 10s, .drain_ms = 0ms});
+    Served it(echo, {.threads = 1, .connections_max = 2, .request_read_ms = 10s, .drain_ms = 0ms});
     auto one = std::make_unique<Peer>(it.path);
     const Peer two(it.path);
     one->send(request("GET", "/one"));
@@ -251,6 +251,11 @@ BOOST_AUTO_TEST_CASE(more_connections_than_the_limit_wait_for_their_turn) {
     BOOST_TEST(!two.answer().empty());
     const Peer three(it.path);
     three.send(request("GET", "/three"));
+    // When it has answered twice more, the only worker has found no room for the third.
+    for (int i = 0; i < 2; ++i) {
+        two.send(request("GET", "/two"));
+        BOOST_TEST(!two.answer().empty());
+    }
     one.reset();
     BOOST_TEST(three.answer().find("GET /three") != std::string::npos);
 }
