@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <array>
 #include <boost/test/unit_test.hpp>
+#include <future>
 #include <semaphore>
 
 namespace {
@@ -148,6 +149,30 @@ BOOST_AUTO_TEST_CASE(a_full_queue_takes_no_more) {
     held.go(2);
     held.lane.close();
     BOOST_TEST((held.seen() == Batches{{1}, {2, 3}}));
+}
+
+BOOST_AUTO_TEST_CASE(what_came_before_it_was_known_that_there_is_no_database_is_refused_at_once_then) {
+    struct Waiting : Job {
+        std::promise<std::string_view>* type = nullptr;
+
+        void fail(const Problem& problem) {
+            exchange = nullptr;
+            type->set_value(problem.type);
+        }
+    };
+    std::counting_semaphore<> trying{0};
+    const auto connect = [&]() -> std::unique_ptr<Database> {
+        trying.acquire();
+        throw DatabaseError(DatabaseFault::refused, "nobody listens");
+    };
+    std::promise<std::string_view> refused;
+    Log log{-1};
+    DatabaseState state{log};
+    Lane<Waiting> lane({}, 256, connect, state, [](Database&, std::vector<Waiting>&) {});
+    lane.push({{exchange_for()}, &refused});
+    trying.release();  // once: a second try would wait
+    BOOST_TEST(refused.get_future().get() == "/problems/database-away");
+    trying.release(100);  // for the time until it is closed
 }
 
 BOOST_AUTO_TEST_CASE(closing_does_what_waits_and_takes_no_more) {
