@@ -103,7 +103,7 @@ integration browser faults:
 	@$(compile) build
 	@tests/run $@
 
-soak: ## The faults' main test for SECONDS=600, the run of SEED=… again
+soak: ## The faults' main test for SECONDS=600; SEED=… repeats a run
 	@local/packages run build integration
 	@$(compile) build
 	@tests/faults/soak.py --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
@@ -162,7 +162,7 @@ dev: ## As up, in the foreground, with live reload of the sources, the page and 
 	@local/secrets
 	docker compose up --build
 
-test-containers: ## Test images and Compose on a Docker engine, beside what runs (about 10 minutes)
+test-containers: ## Test images and Compose on a Docker engine, without touching what runs (about 10 minutes)
 	@tests/containers/run
 
 sbom: ## List what is built from source as SPDX: build/fcgi-app.spdx.json (at once)

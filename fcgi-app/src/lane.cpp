@@ -24,6 +24,8 @@ void DatabaseState::connected(const void* lane) {
     log_.info("database_connected", {});
 }
 
+void DatabaseState::failed(std::string_view reason) { log_.error("statement_failed", {{"reason", reason}}); }
+
 Problem database_away(std::string detail) { return try_again("/problems/database-away", std::move(detail)); }
 
 Problem overloaded() {

@@ -1,6 +1,6 @@
 // A queue in front of one database connection, and the thread that empties it: whatever waits when the thread is free
 // is one batch. The thread makes the connection, and makes it anew when it is lost; while there is none, jobs are
-// refused at once instead of waiting for it. Knows neither SQL nor what a job asks. push() and close() from any thread;
+// refused at once instead of waiting for it. Knows neither SQL nor what a job asks. push(), stop() and close() from any thread;
 // the work runs on the lane's own.
 #pragma once
 
@@ -21,6 +21,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -42,6 +43,8 @@ public:
 
     void lost(const void* lane, const std::string& reason);
     void connected(const void* lane);
+    // A statement did nothing, and the connection is good: a line each time.
+    void failed(std::string_view reason);
 
 private:
     Log& log_;
@@ -92,13 +95,16 @@ public:
         job.fail(away ? database_away() : overloaded());
     }
 
-    // Takes no more jobs, and returns when those that wait have been answered.
-    void close() {
-        {
-            const std::lock_guard lock(mutex_);
-            closed_ = true;
-        }
+    // Takes no more jobs, and tries for no connection any more when those that wait have been answered.
+    void stop() {
+        const std::lock_guard lock(mutex_);
+        closed_ = true;
         wake_.notify_one();
+    }
+
+    // The same, and returns then.
+    void close() {
+        stop();
         if (thread_.joinable()) thread_.join();
     }
 
@@ -169,7 +175,11 @@ private:
         } catch (const DatabaseError& error) {
             std::erase_if(jobs, [](const Kind& job) { return job.exchange == nullptr; });
             const bool lost = error.fault == DatabaseFault::lost;
-            if (lost || error.fault == DatabaseFault::refused) disconnect(error.what());
+            if (lost || error.fault == DatabaseFault::refused) {
+                disconnect(error.what());
+            } else {
+                state_.failed(error.what());
+            }
             if (!lost) fail_all(jobs, database_away("The database could not do this in time."));
             for (Kind& job : jobs) job.in_doubt = true;
         }

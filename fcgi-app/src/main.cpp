@@ -18,19 +18,25 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace {
 
 using namespace std::chrono_literals;
 
 constexpr std::string_view help_text =
-    "fcgi-app: the visitor register's FastCGI responder. Settings come from the environment, see .env.example.\n"
+    "fcgi-app: the visitor register's FastCGI responder. Settings come from the environment: the limits of "
+    ".env.example;\n"
+    "APP_LISTEN and APP_HEALTH_LISTEN, host:port or unix:/path; PGPASSWORD_FILE and libpq's PGHOST, PGPORT, "
+    "PGDATABASE, PGUSER.\n"
     "  fcgi-app            serve until SIGTERM or SIGINT\n"
     "  fcgi-app --probe    ask a running one for /health; exit status 0 if it is well, 1 if not\n"
-    "  fcgi-app --version  print the version\n";
+    "  fcgi-app --version  print the version\n"
+    "  fcgi-app --help     print this\n";
 
 // A search is given up, with its total and then without, after half a second each.
 constexpr auto search_statement_ms = 500ms;
@@ -81,11 +87,13 @@ void serve(const app::Config& config, app::Log& log) {
     app::DatabaseState database_state(log);
     app::Store store(config.lane, config.batch_max_rows, connect(config.database_call_ms, 0ms),
                      connect(config.database_call_ms, search_statement_ms), database_state, log);
-    app::Health health(connect(health_call_ms, health_call_ms), database_state);
+    app::Lane<app::HealthCheck> health(app::health_limits, app::health_limits.queue_max,
+                                       connect(health_call_ms, health_call_ms), database_state, app::check_health());
 
-    const app::Router router(app::make_routes(store, config.admin_token, log), log);
-    const app::Router health_router(
-        {{"GET", "/health", [&health](const app::ExchangePtr& exchange) { health.answer(exchange); }}}, log);
+    const auto router = std::bind_front(app::route, app::make_routes(store, config.admin_token, log), std::ref(log));
+    const std::vector<app::Route> health_routes{
+        {"GET", "/health", [&health](const app::ExchangePtr& exchange) { health.push({{exchange}}); }}};
+    const auto health_router = std::bind_front(app::route, health_routes, std::ref(log));
 
     app::FcgiServer server(config.listen, config.server, router, watchdog, log);
     app::FcgiServer health_server(
@@ -98,6 +106,7 @@ void serve(const app::Config& config, app::Log& log) {
     sigwait(&ending, &signal);
     log.info("stopping", {{"signal", signal}});
     server.drain();
+    health.stop();
     store.close();
     health_server.drain();
     health.close();

@@ -67,12 +67,6 @@ Visitor visitor_of(const pqxx::row& row) {
     return {row[0].as<std::int64_t>(), row[1].c_str(), rfc3339(row[2].c_str())};
 }
 
-std::vector<Visitor> visitors_of(const pqxx::result& rows) {
-    std::vector<Visitor> visitors;
-    for (const pqxx::row& row : rows) visitors.push_back(visitor_of(row));
-    return visitors;
-}
-
 // PostgreSQL's notation of an array; what `text_of` gives for an item is an element, or, if it is none, NULL.
 template <class Items, class TextOf>
 std::string array(const Items& items, TextOf text_of) {
@@ -89,7 +83,8 @@ DatabaseFault fault_of(const std::string& sqlstate) {
     const std::string_view state_class = std::string_view(sqlstate).substr(0, 2);
     if (sqlstate.empty() || sqlstate == "40003" || state_class == "08" || sqlstate.starts_with("57P"))
         return DatabaseFault::lost;
-    if (sqlstate == "23505") return DatabaseFault::busy;  // an id that somebody inserted by hand: the next may be free
+    // No fault of the name: an id that somebody inserted by hand (the next may be free), or no ids left.
+    if (sqlstate == "23505" || sqlstate == "2200H") return DatabaseFault::busy;
     if (state_class == "22" || state_class == "23") return DatabaseFault::rejected;
     // Cancelled by a time-out, no lock in time, deadlock, out of resources: a later try may succeed.
     if (sqlstate == "57014" || sqlstate == "55P03" || state_class == "40" || state_class == "53") {
@@ -147,35 +142,20 @@ public:
 
     int purge_keys(int rows_max) override { return call("purge_old_keys", rows_max)[0][0].as<int>(); }
 
-    std::vector<Page> pages(const std::vector<PageQuestion>& questions) override {
-        const auto lasts = array(questions, [](const auto& question) { return std::to_string(last(question)); });
-        const auto limits = array(questions, [](const auto& question) { return std::to_string(question.limit + 1); });
-        std::vector<Page> pages(questions.size());
-        for (const pqxx::row& row : call("pages_of_all", lasts, limits)) {
-            const auto number = row[4].as<std::size_t>() - 1;
-            append_row(pages[number], row, questions[number].limit);
-        }
-        return pages;
-    }
-
-    Page search(const PageQuestion& question) override {
+    Page page(const PageQuestion& question) override {
+        if (question.text.empty()) return page_by("page_of_all", question);
         const std::string pattern = '%' + escaped(question.text, "%_\\", '\\') + '%';
-        const auto page_by = [&](const char* statement) {
-            Page page;
-            for (const pqxx::row& row : call(statement, last(question), question.limit + 1, pattern))
-                append_row(page, row, question.limit);
-            return page;
-        };
         try {
-            return page_by("page_of_matches");
+            return page_by("page_of_matches", question, pattern);
         } catch (const DatabaseError& error) {
             if (error.fault != DatabaseFault::busy) throw;
         }
-        return page_by("page_of_frequent");
+        return page_by("page_of_frequent", question, pattern);
     }
 
-    std::vector<Visitor> visitors(const std::vector<std::int64_t>& ids) override {
-        return visitors_of(call("some_visitors", array(ids, [](std::int64_t id) { return std::to_string(id); })));
+    std::optional<Visitor> visitor(std::int64_t id) override {
+        const pqxx::result found = call("visitor_by_id", id);
+        return found.empty() ? std::nullopt : std::optional(visitor_of(found[0]));
     }
 
     Stats stats(int days) override {
@@ -188,7 +168,9 @@ public:
     }
 
     std::vector<Visitor> rows(std::int64_t after, int rows_max) override {
-        return visitors_of(call("rows_above", after, rows_max));
+        std::vector<Visitor> visitors;
+        for (const pqxx::row& row : call("rows_above", after, rows_max)) visitors.push_back(visitor_of(row));
+        return visitors;
     }
 
     bool is_unchanged() override {
@@ -217,15 +199,18 @@ private:
         }
     }
 
-    // The largest id that may be on the page.
-    static std::int64_t last(const PageQuestion& question) { return question.before ? *question.before - 1 : id_max; }
-
     // A row is: a visitor or nulls, the total or null. One row more than the limit tells that there are more.
-    static void append_row(Page& page, const pqxx::row& row, int limit) {
-        if (!row[3].is_null()) page.total = row[3].as<std::int64_t>();
-        if (row[0].is_null()) return;
-        page.more = static_cast<int>(page.visitors.size()) == limit;
-        if (!page.more) page.visitors.push_back(visitor_of(row));
+    template <class... Pattern>
+    Page page_by(const char* statement, const PageQuestion& question, const Pattern&... pattern) {
+        Page page;
+        const std::int64_t last = question.before ? *question.before - 1 : id_max;
+        for (const pqxx::row& row : call(statement, last, question.limit + 1, pattern...)) {
+            if (!row[3].is_null()) page.total = row[3].as<std::int64_t>();
+            if (row[0].is_null()) continue;
+            page.more = static_cast<int>(page.visitors.size()) == question.limit;
+            if (!page.more) page.visitors.push_back(visitor_of(row));
+        }
+        return page;
     }
 
     Watchdog& watchdog_;

@@ -17,26 +17,26 @@ bool matches(std::string_view pattern, std::string_view path) {
 
 }  // namespace
 
-void Router::operator()(const ExchangePtr& exchange) const noexcept try {
+void route(const std::vector<Route>& routes, Log& log, const ExchangePtr& exchange) noexcept try {
     const Request& request = exchange->request;
     // HEAD is a GET whose body the exchange keeps to itself.
     const std::string method = request.method == "HEAD" ? "GET" : request.method;
     std::string allowed;
-    for (const Route& route : routes_) {
-        if (!matches(route.path, request.path)) continue;
-        if (route.method == method) return route.handle(exchange);
-        allowed += route.method == "GET" ? "GET, HEAD, " : std::string(route.method) + ", ";
+    for (const Route& candidate : routes) {
+        if (!matches(candidate.path, request.path)) continue;
+        if (candidate.method == method) return candidate.handle(exchange);
+        allowed += candidate.method == "GET" ? "GET, HEAD, " : std::string(candidate.method) + ", ";
     }
     if (allowed.empty()) {
-        return refuse(*exchange, {.status = 404, .detail = "There is nothing at this path."}, log_);
+        return refuse(*exchange, {.status = 404, .detail = "There is nothing at this path."}, log);
     }
     allowed += "OPTIONS";
     if (method == "OPTIONS") return exchange->respond({.status = 204, .headers = {{"Allow", allowed}}});
     refuse(*exchange, {.status = 405, .detail = "This path takes " + allowed + ".", .headers = {{"Allow", allowed}}},
-           log_);
+           log);
 } catch (const std::exception& error) {
-    log_.error("defect", {{"request_id", exchange->request.request_id}, {"reason", std::string_view(error.what())}});
-    refuse(*exchange, {.status = 500, .detail = "Something went wrong that should not."}, log_);
+    log.error("defect", {{"request_id", exchange->request.request_id}, {"reason", std::string_view(error.what())}});
+    refuse(*exchange, {.status = 500, .detail = "Something went wrong that should not."}, log);
 }
 
 void refuse(Exchange& exchange, const Problem& problem, Log& log) {

@@ -17,17 +17,8 @@ struct Route {
     std::function<void(ExchangePtr)> handle;
 };
 
-class Router {
-public:
-    Router(std::vector<Route> routes, Log& log) : routes_(std::move(routes)), log_(log) {}
-
-    // Answers, or hands the exchange on to whoever will. Never throws: what a handler throws becomes a 500.
-    void operator()(const ExchangePtr& exchange) const noexcept;
-
-private:
-    const std::vector<Route> routes_;
-    Log& log_;
-};
+// Answers, or hands the exchange on to whoever will. Never throws: what a handler throws becomes a 500.
+void route(const std::vector<Route>& routes, Log& log, const ExchangePtr& exchange) noexcept;
 
 // Answers with the problem as problem+json, and logs the refusal.
 void refuse(Exchange& exchange, const Problem& problem, Log& log);

@@ -1,5 +1,5 @@
-// What the store's threads do with a batch: one statement for the additions, one query for all pages, one for all
-// single visitors and one for each other question, and the answers of a whole group one after the other.
+// What the store's threads do with a batch: one statement for the additions, one query for each question, however many
+// asked it, and the answers of a whole group one after the other.
 #include "store.hpp"
 
 #include "csv.hpp"
@@ -8,7 +8,6 @@
 #include "query_string.hpp"
 
 #include <random>
-#include <set>
 
 namespace app {
 namespace {
@@ -43,37 +42,15 @@ Document rows_document(const std::vector<Visitor>& rows) {
             .last_id = rows.size() == rows_max_per_chunk ? rows.back().id : 0};
 }
 
-// Each asks once for all of its questions.
-void answer_pages(Database& database, const std::vector<PageQuestion>& questions, Answers& answers) {
-    if (questions.empty()) return;
-    const std::vector<Page> pages = database.pages(questions);
-    for (std::size_t i = 0; i < questions.size(); ++i)
-        answers.emplace(questions[i], page_document(questions[i], pages[i]));
-}
-
-void answer_visitors(Database& database, const std::vector<std::int64_t>& ids, Answers& answers) {
-    if (ids.empty()) return;
-    for (const Visitor& visitor : database.visitors(ids))
-        answers.emplace(VisitorQuestion{visitor.id}, document(to_json(visitor)));
-    for (const std::int64_t id : ids) answers.emplace(VisitorQuestion{id}, no_such_visitor());
-}
-
-Result<Document> answer_alone(Database& database, const Question& question) {
-    if (const auto* search = std::get_if<PageQuestion>(&question))
-        return page_document(*search, database.search(*search));
+Result<Document> ask(Database& database, const Question& question) {
+    if (const auto* page = std::get_if<PageQuestion>(&question)) return page_document(*page, database.page(*page));
     if (const auto* stats = std::get_if<StatsQuestion>(&question))
         return document(to_json(database.stats(stats->days)));
-    return rows_document(database.rows(std::get<RowsQuestion>(question).after, rows_max_per_chunk));
-}
-
-// A question that takes too long is no reason to fail those of another kind.
-template <class Ask>
-void ask_in_time(Ask ask) {
-    try {
-        ask();
-    } catch (const DatabaseError& error) {
-        if (error.fault != DatabaseFault::busy) throw;
-    }
+    if (const auto* rows = std::get_if<RowsQuestion>(&question))
+        return rows_document(database.rows(rows->after, rows_max_per_chunk));
+    const auto visitor = database.visitor(std::get<VisitorQuestion>(question).id);
+    if (!visitor) return no_such_visitor();
+    return document(to_json(*visitor));
 }
 
 }  // namespace
@@ -81,6 +58,7 @@ void ask_in_time(Ask ask) {
 Store::Store(const LaneLimits& limits, std::size_t batch_max_rows, const Connect& connect,
              const Connect& connect_for_search, DatabaseState& state, Log& log)
     : limits_(limits),
+      state_(state),
       log_(log),
       process_(std::to_string(std::random_device()()) + '-' + std::to_string(std::random_device()())),
       adds_(limits, batch_max_rows, connect, state, std::bind_front(&Store::add_all, this)),
@@ -107,54 +85,46 @@ void Store::remove(std::int64_t id, ExchangePtr exchange, Done<std::monostate> d
 }
 
 void Store::close() {
-    adds_.close();
-    removes_.close();
-    first_page_.close();
-    other_reads_.close();
-    searches_.close();
+    // All at once: one that is not told would go on trying for a connection, which may take seconds each time.
+    const auto each = [this](auto act) {
+        act(adds_), act(removes_), act(first_page_), act(other_reads_), act(searches_);
+    };
+    each([](auto& lane) { lane.stop(); });
+    each([](auto& lane) { lane.close(); });
 }
 
 void Store::answer_first_pages(Database& database, std::vector<Read>& reads) {
-    Answers known = database.is_unchanged() ? std::move(first_pages_) : Answers();
-    first_pages_ = answer_all(database, reads, std::move(known));
+    if (!database.is_unchanged()) first_pages_.clear();
+    answer_all(database, reads, first_pages_);
 }
 
-void Store::answer_anew(Database& database, std::vector<Read>& reads) const { answer_all(database, reads, {}); }
+void Store::answer_anew(Database& database, std::vector<Read>& reads) const {
+    Answers none;
+    answer_all(database, reads, none);
+}
 
-// Answers what is known already without asking; returns that with what was found out.
-Answers Store::answer_all(Database& database, std::vector<Read>& reads, Answers known) const {
+// Answers what is known already without asking, and keeps there what it finds out.
+void Store::answer_all(Database& database, std::vector<Read>& reads, Answers& known) const {
     std::map<Question, std::vector<Read*>> groups;
     for (Read& read : reads) groups[read.question].push_back(&read);
-
-    std::vector<PageQuestion> pages;
-    std::vector<std::int64_t> ids;
-    std::set<Question> others;
     for (const auto& [question, readers] : groups) {
-        if (known.contains(question)) continue;
-        const auto* page = std::get_if<PageQuestion>(&question);
-        if (page != nullptr && page->text.empty()) {
-            pages.push_back(*page);
-        } else if (const auto* visitor = std::get_if<VisitorQuestion>(&question)) {
-            ids.push_back(visitor->id);
-        } else {
-            others.insert(question);
+        Result<Document> answer = overloaded();
+        // The questions before this one may have taken long.
+        const bool in_time = readers.front()->arrived + limits_.queue_wait_ms > Clock::now();
+        if (const auto found = known.find(question); found != known.end()) {
+            answer = found->second;
+        } else if (in_time || question == groups.begin()->first) {
+            try {
+                answer = ask(database, question);
+                known.emplace(question, answer);
+            } catch (const DatabaseError& error) {
+                if (error.fault != DatabaseFault::busy) throw;
+                state_.failed(error.what());
+                answer = database_away("The database did not answer in time.");
+            }
         }
+        for (Read* reader : readers) reader->answer(answer);
     }
-    ask_in_time([&] { answer_pages(database, pages, known); });
-    ask_in_time([&] { answer_visitors(database, ids, known); });
-    const Result<Document> none = database_away("The database did not answer in time.");
-    for (const auto& [question, readers] : groups) {
-        if (others.contains(question)) {
-            // The questions before this one may have taken long.
-            const bool late = readers.front()->arrived + limits_.queue_wait_ms <= Clock::now();
-            ask_in_time([&, &question = question] {
-                known.emplace(question, late ? overloaded() : answer_alone(database, question));
-            });
-        }
-        const auto found = known.find(question);
-        for (Read* reader : readers) reader->answer(found != known.end() ? found->second : none);
-    }
-    return known;
 }
 
 // What is in doubt is sent again as the batch that it was.

@@ -83,12 +83,13 @@ private:
 
     void answer_first_pages(Database& database, std::vector<Read>& reads);
     void answer_anew(Database& database, std::vector<Read>& reads) const;
-    Answers answer_all(Database& database, std::vector<Read>& reads, Answers known) const;
+    void answer_all(Database& database, std::vector<Read>& reads, Answers& known) const;
     void add_all(Database& database, std::vector<Add>& adds);
     void add_batch(Database& database, std::uint64_t batch, const std::vector<Add*>& adds);
     void remove_each(Database& database, std::vector<Remove>& removes);
 
     const LaneLimits limits_;
+    DatabaseState& state_;
     Log& log_;
     const std::string process_;  // random: tells the batches of several processes apart
     std::uint64_t batches_ = 0;  // made so far; this and the next only by the adding lane

@@ -20,21 +20,12 @@ Watchdog::Watch::~Watch() {
     watchdog_.watches_.erase(this);
 }
 
-Watchdog::~Watchdog() {
-    {
-        const std::lock_guard lock(mutex_);
-        closed_ = true;
-    }
-    wake_.notify_one();
-    thread_.join();
-}
-
-void Watchdog::run() {
+void Watchdog::run(const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
-    while (!closed_) {
+    while (!stop.stop_requested()) {
         idle_ = watches_.empty();
-        if (idle_) wake_.wait(lock, [this] { return closed_ || !idle_; });
-        wake_.wait_for(lock, tick, [this] { return closed_; });
+        if (idle_) wake_.wait(lock, stop, [this] { return !idle_; });
+        wake_.wait_for(lock, stop, tick, [] { return false; });
         const auto now = std::chrono::steady_clock::now();
         for (Watch* watch : watches_) {
             if (watch->deadline_ <= now && !std::exchange(watch->fired_, true)) ::shutdown(watch->fd_, SHUT_RDWR);

@@ -30,20 +30,16 @@ public:
         bool fired_ = false;  // once: the call may have closed its descriptor, which then is another socket's
     };
 
-    Watchdog() : thread_([this] { run(); }) {}
-    ~Watchdog();
-
     static constexpr std::chrono::milliseconds tick{50};
 
 private:
-    void run();
+    void run(const std::stop_token& stop);
 
     std::mutex mutex_;
-    std::condition_variable wake_;
+    std::condition_variable_any wake_;
     std::set<Watch*> watches_;
     bool idle_ = false;  // the thread sleeps until it is woken, not until the next tick
-    bool closed_ = false;
-    std::thread thread_;  // last: it uses all of the above
+    std::jthread thread_{[this](const std::stop_token& stop) { run(stop); }};  // last: it uses all of the above
 };
 
 }  // namespace app

@@ -178,6 +178,16 @@ class RefusingTest(FaultTest):
         path = os.path.join(self.stack.state_dir, 'secrets', 'database_password')
         self.go_through(begin, lambda: os.rename(f'{path}.away', path), suffers=API, health_away=True, holds_s=1)
 
+    def test_no_ids_left(self):
+        """No fault of the name that was sent; the log says whose it is."""
+        size = self.log_size()
+        [[last]] = self.stack.sql('SELECT last_value FROM visitors_id_seq')
+        self.go_through(lambda: self.stack.sql(f"SELECT setval('visitors_id_seq', {2 ** 63 - 1})"),
+                        lambda: self.stack.sql(f"SELECT setval('visitors_id_seq', {int(last) + 1_000_000})"),
+                        suffers=('add',), holds_s=1)
+        reasons = {line['reason'] for line in self.log_since(size) if line['event'] == 'statement_failed'}
+        self.assertTrue(any(reason.startswith('2200H ') for reason in reasons), reasons)
+
     def test_a_table_missing(self):
         self.go_through(lambda: self.stack.sql('ALTER TABLE visitors RENAME TO visitors_away'),
                         lambda: self.stack.sql('ALTER TABLE visitors_away RENAME TO visitors'),

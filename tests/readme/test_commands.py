@@ -18,6 +18,7 @@ NOT_RUN = {
     'tests/browser/run': 'a part of make test by itself, of minutes',
     'docker compose -f compose.yaml up -d --build --wait': 'needs Docker; make test-containers does it',
     'docker compose -f compose.yaml up -d': 'needs Docker; make test-containers does it',
+    'docker compose -f compose.yaml up -d --scale app=3': 'needs Docker; make test-containers does it',
     'docker compose ps': 'needs Docker',
     'gdb -p $(cat var/run/app.pid)': 'needs a debugger; that the pid is the app\'s is a test of make start',
 }

@@ -90,7 +90,7 @@ private:
 class FakeDatabase final : public Database {
     static constexpr const char* created_at = "2026-11-24T03:33:00.123456Z";
 
-    Page page(const PageQuestion& question) const {
+    Page page_of(const PageQuestion& question) const {
         Page page;
         page.total = static_cast<std::int64_t>(server_.visitors_.size());
         for (auto visitor = server_.visitors_.rbegin(); visitor != server_.visitors_.rend(); ++visitor) {
@@ -168,24 +168,14 @@ public:
     bool is_unchanged() override {
         return call("is_unchanged", [&] { return std::exchange(seen_, server_.commits_) == server_.commits_; });
     }
-    std::vector<Page> pages(const std::vector<PageQuestion>& questions) override {
-        return call("pages " + std::to_string(questions.size()), [&] {
-            std::vector<Page> pages;
-            for (const PageQuestion& question : questions) pages.push_back(page(question));
-            return pages;
-        });
+    Page page(const PageQuestion& question) override {
+        return call(question.text.empty() ? "page" : "search " + question.text, [&] { return page_of(question); });
     }
-    Page search(const PageQuestion& question) override {
-        return call("search " + question.text, [&] { return page(question); });
-    }
-    std::vector<Visitor> visitors(const std::vector<std::int64_t>& ids) override {
-        return call("visitors " + std::to_string(ids.size()), [&] {
-            std::vector<Visitor> found;
-            for (const std::int64_t id : ids) {
-                const auto visitor = server_.visitors_.find(id);
-                if (visitor != server_.visitors_.end()) found.push_back({id, visitor->second, created_at});
-            }
-            return found;
+    std::optional<Visitor> visitor(std::int64_t id) override {
+        return call("visitor", [&]() -> std::optional<Visitor> {
+            const auto visitor = server_.visitors_.find(id);
+            if (visitor == server_.visitors_.end()) return std::nullopt;
+            return Visitor{id, visitor->second, created_at};
         });
     }
     Stats stats(int days) override {

@@ -18,7 +18,8 @@ const std::string token = "s3cret";
 
 struct Service {
     Service()
-        : store({}, 256, server.connect(), server.connect(), state, log), router(make_routes(store, token, log), log) {
+        : store({}, 256, server.connect(), server.connect(), state, log),
+          router(std::bind_front(route, make_routes(store, token, log), std::ref(log))) {
         while (ask({.method = "POST", .path = "/api/visitors"}).status != 201) std::this_thread::yield();
         for (const char* query : {"", "before=9", "q=a"}) {
             while (ask({.method = "GET", .path = "/api/visitors", .query = query}).status != 200)
@@ -35,7 +36,7 @@ struct Service {
     Log log{-1};
     DatabaseState state{log};
     Store store;
-    Router router;
+    std::function<void(const ExchangePtr&)> router;
 };
 
 struct Row {
@@ -183,7 +184,7 @@ BOOST_AUTO_TEST_CASE(without_a_configured_token_every_token_is_forbidden) {
     Log log{-1};
     DatabaseState state{log};
     Store store({}, 256, server.connect(), server.connect(), state, log);
-    const Router router(make_routes(store, {}, log), log);
+    const auto router = std::bind_front(route, make_routes(store, {}, log), std::ref(log));
     for (const char* authorization : {"", "Bearer ", "Bearer x"}) {
         const auto exchange = exchange_for(as_admin("DELETE", "/api/visitors/1", authorization));
         router(exchange);
@@ -211,7 +212,8 @@ BOOST_AUTO_TEST_CASE(a_problem_carries_the_path_and_the_requests_id) {
 
 BOOST_AUTO_TEST_CASE(what_a_handler_throws_is_a_500_that_says_nothing_of_it) {
     Log log{-1};
-    const Router router({{"GET", "/api", [](const ExchangePtr&) { throw std::runtime_error("secret"); }}}, log);
+    const std::vector<Route> routes{{"GET", "/api", [](const ExchangePtr&) { throw std::runtime_error("secret"); }}};
+    const auto router = std::bind_front(route, routes, std::ref(log));
     const auto exchange = exchange_for({.method = "GET", .path = "/api"});
     router(exchange);
     const Response response = exchange->response();

@@ -14,7 +14,7 @@ using namespace app;
 struct Fixture {
     Response ask() {
         const auto exchange = exchange_for({.method = "GET", .path = "/health"});
-        health.answer(exchange);
+        health.push({{exchange}});
         return exchange->response();
     }
     void wait_until(int status) {
@@ -24,7 +24,7 @@ struct Fixture {
     FakeServer server;
     Log log{-1};
     DatabaseState state{log};
-    Health health{server.connect(), state};
+    Lane<HealthCheck> health{health_limits, health_limits.queue_max, server.connect(), state, check_health()};
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 #include <algorithm>
+#include <array>
 #include <boost/test/unit_test.hpp>
 #include <limits>
 
@@ -15,7 +16,8 @@ using namespace app;
 using namespace std::chrono_literals;
 
 struct Fixture {
-    explicit Fixture(LaneLimits limits = {}) : store(limits, 256, server.connect(), server.connect(), state, log) {
+    explicit Fixture(LaneLimits limits = {}, int log_fd = -1)
+        : log(log_fd), store(limits, 256, server.connect(), server.connect(), state, log) {
         BOOST_REQUIRE(settled(ask(StatsQuestion{}, 200)).status == 200);
     }
 
@@ -70,7 +72,7 @@ struct Fixture {
     }
 
     FakeServer server;
-    Log log{-1};
+    Log log;
     DatabaseState state{log};
     Store store;
 };
@@ -97,7 +99,7 @@ BOOST_AUTO_TEST_CASE(a_read_that_comes_during_a_query_waits_for_the_next_one) {
     Fixture it;
     it.wait_until_connected();
     const PageQuestion older{.before = 9};
-    const std::size_t before = it.calls("pages 1");
+    const std::size_t before = it.calls("page");
     it.server.hold();
     const auto first = it.ask(older);
     it.server.wait_for_held_call();
@@ -105,7 +107,7 @@ BOOST_AUTO_TEST_CASE(a_read_that_comes_during_a_query_waits_for_the_next_one) {
     const auto third = it.ask(older);
     it.server.release();
     for (const auto& read : {first, second, third}) BOOST_TEST(read->response().status == 200);
-    BOOST_TEST(it.calls("pages 1") - before == 2);  // the second and the third share one
+    BOOST_TEST(it.calls("page") - before == 2);  // the second and the third share one
 }
 
 BOOST_AUTO_TEST_CASE(the_first_page_is_read_again_only_if_something_was_committed) {
@@ -114,28 +116,28 @@ BOOST_AUTO_TEST_CASE(the_first_page_is_read_again_only_if_something_was_committe
     const auto page = [&] { return body(it.ask(PageQuestion{})->response()); };
     it.add({})->response();
     const std::string first = page();
-    const std::size_t before = it.calls("pages 1");
+    const std::size_t before = it.calls("page");
     BOOST_TEST(page() == first);
-    BOOST_TEST(it.calls("pages 1") == before);
+    BOOST_TEST(it.calls("page") == before);
     BOOST_TEST(body(it.ask(PageQuestion{.limit = 1})->response()) != first);  // kept beside the other
     BOOST_TEST(page() == first);
-    BOOST_TEST(it.calls("pages 1") == before + 1);
+    BOOST_TEST(it.calls("page") == before + 1);
 
     const std::int64_t added = std::stoll(body(it.add("Ada")->response()));
     BOOST_TEST(page().find("Ada") != std::string::npos);
     BOOST_TEST(it.remove(added)->response().status == 204);
     BOOST_TEST(page() == first);
-    BOOST_TEST(it.calls("pages 1") == before + 3);
+    BOOST_TEST(it.calls("page") == before + 3);
 }
 
 BOOST_AUTO_TEST_CASE(a_first_page_is_not_kept_beyond_its_connection) {
     Fixture it;
     it.wait_until_connected();
     const std::string first = body(it.ask(PageQuestion{})->response());
-    const std::size_t before = it.calls("pages 1");
+    const std::size_t before = it.calls("page");
     it.server.close_connections();
     BOOST_TEST(body(it.ask(PageQuestion{})->response()) == first);
-    BOOST_TEST(it.calls("pages 1") == before + 1);
+    BOOST_TEST(it.calls("page") == before + 1);
 }
 
 BOOST_AUTO_TEST_CASE(a_first_page_that_cannot_be_read_is_not_kept) {
@@ -319,6 +321,27 @@ BOOST_AUTO_TEST_CASE(a_busy_database_refuses_one_question_and_stays_connected) {
     it.server.fail_next({DatabaseFault::busy});
     BOOST_TEST(it.add("Ada")->response().status == 503);
     BOOST_TEST(it.add("Ada")->response().status == 201);
+}
+
+BOOST_AUTO_TEST_CASE(the_log_says_why_a_statement_failed) {
+    std::array<int, 2> pipe{};
+    BOOST_REQUIRE(::pipe(pipe.data()) == 0);
+    Fixture it({}, pipe[1]);
+    it.wait_until_connected();
+    const auto last_lines = [&] {
+        std::array<char, 65'536> text;
+        const ssize_t bytes = ::read(pipe[0], text.data(), text.size());
+        return std::string(text.data(), static_cast<std::size_t>(std::max<ssize_t>(bytes, 0)));
+    };
+    const std::string expected = R"("event":"statement_failed","reason":"made by the test")";
+    BOOST_TEST(last_lines().find(expected) == std::string::npos);
+    it.server.fail_next({DatabaseFault::busy});
+    it.ask(PageQuestion{})->response();
+    BOOST_TEST(last_lines().find(expected) != std::string::npos);
+    it.server.fail_next({DatabaseFault::busy});
+    it.add("Ada")->response();
+    BOOST_TEST(last_lines().find(expected) != std::string::npos);
+    for (const int end : pipe) ::close(end);
 }
 
 BOOST_AUTO_TEST_CASE(a_full_queue_sheds_load) {
