@@ -87,12 +87,14 @@ PREPARE purge_old_keys AS
     )
     SELECT greatest((SELECT count(*) FROM old_batches), (SELECT count(*) FROM old_keys));
 
--- The total also where there is no row.
-PREPARE page_of_all AS
-    SELECT v.id, v.name, v.created_at, t.total
-    FROM visitor_total AS t LEFT JOIN LATERAL (
-        SELECT id, name, created_at FROM visitors WHERE id <= $1 ORDER BY id DESC LIMIT $2) AS v ON true
-    ORDER BY v.id DESC;
+-- Any number of pages, and the total, from one snapshot; the total also where there is no row.
+PREPARE pages_of_all AS
+    SELECT v.id, v.name, v.created_at, t.total, asked.number
+    FROM unnest($1::bigint[], $2::int[]) WITH ORDINALITY AS asked (last, rows, number)
+    CROSS JOIN visitor_total AS t
+    LEFT JOIN LATERAL (
+        SELECT id, name, created_at FROM visitors WHERE id <= asked.last ORDER BY id DESC LIMIT asked.rows) AS v ON true
+    ORDER BY asked.number, v.id DESC;
 
 -- MATERIALIZED: with the LIMIT in sight the planner would walk the primary key backwards instead of using the index.
 PREPARE page_of_matches AS

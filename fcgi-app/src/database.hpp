@@ -62,7 +62,9 @@ public:
     // Whether nobody has committed anything since this was asked last on this connection; false the first time.
     virtual bool is_unchanged() = 0;
 
-    virtual Page page(const PageQuestion& question) = 0;
+    // Pages of all visitors (no text in the questions), from one snapshot, in the order of the questions.
+    virtual std::vector<Page> pages(const std::vector<PageQuestion>& questions) = 0;
+    virtual Page search(const PageQuestion& question) = 0;
     virtual std::optional<Visitor> visitor(std::int64_t id) = 0;
     virtual Stats stats(int days) = 0;
     // Oldest first, ids above `after`, at most `rows_max`.

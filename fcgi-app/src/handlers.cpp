@@ -43,10 +43,12 @@ std::string lower_case(std::string_view text) {
 
 // RFC 9110, 8.3: type/subtype, then parameters; ours takes one, charset=utf-8, with or without quotes.
 bool is_json(std::string_view content_type) {
-    std::string type = lower_case(content_type);
-    std::erase_if(type, [](char c) { return c == ' ' || c == '\t' || c == '"'; });
-    while (type.ends_with(';')) type.pop_back();
-    return type == json_type || type == "application/json;charset=utf-8";
+    std::string rest = lower_case(content_type);
+    if (!rest.starts_with(json_type)) return false;
+    rest.erase(0, sizeof json_type - 1);
+    std::erase_if(rest, [](char c) { return c == ' ' || c == '\t'; });
+    while (rest.ends_with(';')) rest.pop_back();
+    return rest.empty() || rest == ";charset=utf-8" || rest == ";charset=\"utf-8\"";
 }
 
 std::optional<Problem> refuse_other_sites(const Request& request) {
@@ -173,14 +175,16 @@ Result<RowsQuestion> ask_export(const Service& service, const Request& request) 
 }
 
 // Sends `rows`, then reads more when the client can take them, and so on: a slow reader holds neither a thread nor a snapshot.
-void send_rows(Store& store, Exchange& exchange, std::string_view rows, std::int64_t last_id) {
+void send_rows(const Service& service, Exchange& exchange, std::string_view rows, std::int64_t last_id) {
     if (last_id == 0) return exchange.write(rows, nullptr);
-    exchange.write(rows, [&store, last_id](Exchange& asker) {
-        store.read(RowsQuestion{last_id}, asker.shared_from_this(),
-                   [&store](Exchange& reader, const Result<Document>& more) {
-                       // Not answered: the connection is closed, and the client sees that the file is cut.
-                       if (more) send_rows(store, reader, *more->body, more->last_id);
-                   });
+    exchange.write(rows, [&service, last_id](Exchange& asker) {
+        service.store.read(RowsQuestion{last_id}, asker.shared_from_this(),
+                           [&service](Exchange& reader, const Result<Document>& more) {
+                               if (more) return send_rows(service, reader, *more->body, more->last_id);
+                               // Not answered: the connection is closed, and the client sees that the file is cut.
+                               service.log.warning("export_cut", {{"request_id", reader.request.request_id},
+                                                                  {"detail", more.error().detail}});
+                           });
     });
 }
 
@@ -191,9 +195,9 @@ void export_csv(const Service& service, const ExchangePtr& exchange, const RowsQ
                                     {"Cache-Control", "no-store"}}};
     if (exchange->request.method == "HEAD") return exchange->respond(head);
     // The first rows before the status: a database that is away is a 503, not an empty file.
-    const auto begin = [&store = service.store, head](Exchange& asker, const Document& rows) {
+    const auto begin = [&service, head](Exchange& asker, const Document& rows) {
         asker.begin(head);
-        send_rows(store, asker, std::string(csv_header()) + *rows.body, rows.last_id);
+        send_rows(service, asker, std::string(csv_header()) + *rows.body, rows.last_id);
     };
     service.store.read(first, exchange, or_refuse(service, begin));
 }

@@ -180,7 +180,7 @@ private:
             } else {
                 state_.failed(error.what());
             }
-            if (!lost) fail_all(jobs, database_away("The database could not do this in time."));
+            if (!lost) fail_all(jobs, database_away("The database could not do this just now."));
             for (Kind& job : jobs) job.in_doubt = true;
         }
     }

@@ -142,15 +142,31 @@ public:
 
     int purge_keys(int rows_max) override { return call("purge_old_keys", rows_max)[0][0].as<int>(); }
 
-    Page page(const PageQuestion& question) override {
-        if (question.text.empty()) return page_by("page_of_all", question);
+    std::vector<Page> pages(const std::vector<PageQuestion>& questions) override {
+        const auto lasts = array(questions, [](const auto& question) { return std::to_string(last(question)); });
+        const auto limits = array(questions, [](const auto& question) { return std::to_string(question.limit + 1); });
+        std::vector<Page> pages(questions.size());
+        for (const pqxx::row& row : call("pages_of_all", lasts, limits)) {
+            const auto number = row[4].as<std::size_t>() - 1;
+            append_row(pages[number], row, questions[number].limit);
+        }
+        return pages;
+    }
+
+    Page search(const PageQuestion& question) override {
         const std::string pattern = '%' + escaped(question.text, "%_\\", '\\') + '%';
+        const auto page_by = [&](const char* statement) {
+            Page page;
+            for (const pqxx::row& row : call(statement, last(question), question.limit + 1, pattern))
+                append_row(page, row, question.limit);
+            return page;
+        };
         try {
-            return page_by("page_of_matches", question, pattern);
+            return page_by("page_of_matches");
         } catch (const DatabaseError& error) {
             if (error.fault != DatabaseFault::busy) throw;
         }
-        return page_by("page_of_frequent", question, pattern);
+        return page_by("page_of_frequent");
     }
 
     std::optional<Visitor> visitor(std::int64_t id) override {
@@ -199,18 +215,15 @@ private:
         }
     }
 
+    // The largest id that may be on the page.
+    static std::int64_t last(const PageQuestion& question) { return question.before ? *question.before - 1 : id_max; }
+
     // A row is: a visitor or nulls, the total or null. One row more than the limit tells that there are more.
-    template <class... Pattern>
-    Page page_by(const char* statement, const PageQuestion& question, const Pattern&... pattern) {
-        Page page;
-        const std::int64_t last = question.before ? *question.before - 1 : id_max;
-        for (const pqxx::row& row : call(statement, last, question.limit + 1, pattern...)) {
-            if (!row[3].is_null()) page.total = row[3].as<std::int64_t>();
-            if (row[0].is_null()) continue;
-            page.more = static_cast<int>(page.visitors.size()) == question.limit;
-            if (!page.more) page.visitors.push_back(visitor_of(row));
-        }
-        return page;
+    static void append_row(Page& page, const pqxx::row& row, int limit) {
+        if (!row[3].is_null()) page.total = row[3].as<std::int64_t>();
+        if (row[0].is_null()) return;
+        page.more = static_cast<int>(page.visitors.size()) == limit;
+        if (!page.more) page.visitors.push_back(visitor_of(row));
     }
 
     Watchdog& watchdog_;

@@ -1,5 +1,5 @@
-// What the store's threads do with a batch: one statement for the additions, one query for each question, however many
-// asked it, and the answers of a whole group one after the other.
+// What the store's threads do with a batch: one statement for the additions, one query for all pages and one for each other
+// question, and the answers of a whole group one after the other.
 #include "store.hpp"
 
 #include "csv.hpp"
@@ -42,8 +42,21 @@ Document rows_document(const std::vector<Visitor>& rows) {
             .last_id = rows.size() == rows_max_per_chunk ? rows.back().id : 0};
 }
 
-Result<Document> ask(Database& database, const Question& question) {
-    if (const auto* page = std::get_if<PageQuestion>(&question)) return page_document(*page, database.page(*page));
+// Any number of these are one query: each alone, in a round trip of its own, would cost several times as much.
+const PageQuestion* page_of_all(const Question& question) {
+    const auto* page = std::get_if<PageQuestion>(&question);
+    return page != nullptr && page->text.empty() ? page : nullptr;
+}
+
+void answer_pages(Database& database, const std::vector<PageQuestion>& questions, Answers& answers) {
+    const std::vector<Page> pages = database.pages(questions);
+    for (std::size_t i = 0; i < questions.size(); ++i)
+        answers.emplace(questions[i], page_document(questions[i], pages[i]));
+}
+
+Result<Document> answer_alone(Database& database, const Question& question) {
+    if (const auto* search = std::get_if<PageQuestion>(&question))
+        return page_document(*search, database.search(*search));
     if (const auto* stats = std::get_if<StatsQuestion>(&question))
         return document(to_json(database.stats(stats->days)));
     if (const auto* rows = std::get_if<RowsQuestion>(&question))
@@ -107,23 +120,32 @@ void Store::answer_anew(Database& database, std::vector<Read>& reads) const {
 void Store::answer_all(Database& database, std::vector<Read>& reads, Answers& known) const {
     std::map<Question, std::vector<Read*>> groups;
     for (Read& read : reads) groups[read.question].push_back(&read);
-    for (const auto& [question, readers] : groups) {
-        Result<Document> answer = overloaded();
-        // The questions before this one may have taken long.
-        const bool in_time = readers.front()->arrived + limits_.queue_wait_ms > Clock::now();
-        if (const auto found = known.find(question); found != known.end()) {
-            answer = found->second;
-        } else if (in_time || question == groups.begin()->first) {
-            try {
-                answer = ask(database, question);
-                known.emplace(question, answer);
-            } catch (const DatabaseError& error) {
-                if (error.fault != DatabaseFault::busy) throw;
-                state_.failed(error.what());
-                answer = database_away("The database did not answer in time.");
-            }
+
+    // A question that takes too long is no reason to fail the others.
+    const auto ask_in_time = [this](auto ask) {
+        try {
+            ask();
+        } catch (const DatabaseError& error) {
+            if (error.fault != DatabaseFault::busy) throw;
+            state_.failed(error.what());
         }
-        for (Read* reader : readers) reader->answer(answer);
+    };
+    std::vector<PageQuestion> pages;
+    for (const auto& [question, readers] : groups) {
+        if (page_of_all(question) != nullptr && !known.contains(question)) pages.push_back(*page_of_all(question));
+    }
+    if (!pages.empty()) ask_in_time([&] { answer_pages(database, pages, known); });
+    const Result<Document> none = database_away("The database did not answer in time.");
+    for (const auto& [question, readers] : groups) {
+        // The questions before this one may have taken long.
+        const bool late = readers.front()->arrived + limits_.queue_wait_ms <= Clock::now();
+        if (page_of_all(question) == nullptr) {
+            ask_in_time([&, &question = question] {
+                known.emplace(question, late ? overloaded() : answer_alone(database, question));
+            });
+        }
+        const auto found = known.find(question);
+        for (Read* reader : readers) reader->answer(found != known.end() ? found->second : none);
     }
 }
 

@@ -4,7 +4,6 @@
 #include "encoding.hpp"
 
 #include <algorithm>
-#include <cstdio>
 
 namespace app {
 namespace {
@@ -58,14 +57,8 @@ std::string quoted(std::string_view text) {
     std::string shown = "\"";
     for (int i = 0; i < max_code_points && !text.empty(); ++i) {
         const std::string_view character = text;
-        const char32_t code_point = take(text);
-        if (is_refused(code_point)) {
-            char escape[sizeof "\\u{10FFFF}"];
-            std::snprintf(escape, sizeof escape, "\\u{%X}", static_cast<unsigned>(code_point));
-            shown += escape;
-        } else {
-            shown += character.substr(0, character.size() - text.size());
-        }
+        const bool refused = is_refused(take(text));
+        shown += refused ? "\uFFFD" : character.substr(0, character.size() - text.size());
     }
     return shown + (text.empty() ? "\"" : "…\"");
 }

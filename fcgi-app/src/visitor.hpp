@@ -34,7 +34,7 @@ std::string_view trim(std::string_view text);
 // Whether `trimmed` may be a name; what is not UTF-8 is a fault of its characters.
 NameFault check_name(std::string_view trimmed);
 
-// A client's word to be shown in a sentence: in quotes, cut after 40 characters, \u{…} for what no name may have.
+// A client's word to be shown in a sentence: in quotes, cut after 40 characters, U+FFFD for what no name may have.
 std::string quoted(std::string_view text);
 
 // Two questions that compare equal get the same answer.

@@ -135,7 +135,7 @@ class OwnErrorsTest(NginxTest):
     def test_trace_gets_405_and_allow_is_right_for_the_path(self):
         for path, methods in [('/', 'GET HEAD OPTIONS'), ('/health', 'GET HEAD OPTIONS'), ('/api', 'GET HEAD OPTIONS'),
                               ('/api/visitors', 'GET HEAD POST OPTIONS'), ('/api/stats', 'GET HEAD OPTIONS'),
-                              ('/api/visitors/7', 'GET HEAD DELETE OPTIONS')]:
+                              ('/api/visitors/7', 'GET HEAD DELETE OPTIONS'), ('/api/visitors/x', 'GET HEAD DELETE OPTIONS')]:
             with self.subTest(path):
                 answer = self.stack.request('TRACE', path)
                 self.assert_own_problem(answer, 405, instance=path)
@@ -292,6 +292,7 @@ class FilesTest(NginxTest):
                     again = self.stack.get(path, {**headers, 'If-None-Match': etag})
                     self.assertEqual((again.status, again.body), (304, b''))
                     self.assertEqual(again.headers['Cache-Control'], 'no-cache')
+                    self.assertEqual(again.headers['Vary'], 'Accept-Encoding')
                     other = self.stack.get(path, {**headers, 'If-None-Match': '"other"'})
                     self.assertEqual(other.status, 200)
 
@@ -312,7 +313,7 @@ class FilesTest(NginxTest):
         self.assertEqual(gzip.decompress(packed.body), plain.body)
         self.assertEqual(packed.headers['ETag'], 'W/' + plain.headers['ETag'])
         again = self.stack.get('/api/stats', {'Accept-Encoding': 'gzip', 'If-None-Match': packed.headers['ETag']})
-        self.assertEqual(again.status, 304)
+        self.assertEqual((again.status, again.headers['Vary']), (304, 'Accept-Encoding'))
 
     def test_the_page_is_index_html(self):
         self.assertEqual(self.stack.get('/').body, self.stack.get('/index.html').body)
@@ -484,10 +485,12 @@ class RateLimitTest(OwnStackTest):
                 break
         self.assert_own_problem(refused, 429, RATE_LIMITED, '/api/visitors')
         self.assertEqual(self.stack.log_of('access', refused.headers['X-Request-Id'])[0]['limit_req'], 'REJECTED')
-        added = self.table_count() - before
 
         for spelling in ('/api//visitors', '/api/%76isitors', '/x/../api/visitors', '/api/visitors?x', 'http://x/api/visitors'):
-            self.assertEqual(self.raw(http_request(f'POST {spelling} HTTP/1.1')).status, 429, spelling)
+            # One may be permitted again by then.
+            statuses = (self.raw(http_request(f'POST {spelling} HTTP/1.1')).status for _ in range(ADDITIONS_BURST))
+            self.assertIn(429, statuses, spelling)
+        added = self.table_count() - before
         for method, path in [('GET', '/api/visitors'), ('GET', '/'), ('GET', '/health'), ('OPTIONS', '/api/visitors'),
                              ('DELETE', '/api/visitors/1'), ('POST', '/api/none'), ('POST', '/')]:
             for _ in range(ADDITIONS_BURST + 20):

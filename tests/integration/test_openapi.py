@@ -161,6 +161,7 @@ class ServiceTest(ContractTest):
         yield '/api/stats', 'GET', '/api/stats?days=366', None, None
         for method in ('GET', 'HEAD'):
             yield one, method, '/api/visitors/9223372036854775807', None, None
+            yield one, method, visitor, {'If-None-Match': '*'}, None
         for body in (None, {}, {'name': None}, {'name': 'Ada'}, {'name': '😀' * 50}):
             yield all_, 'POST', all_, None, body
         yield all_, 'POST', all_, key, {'name': 'Ada'}

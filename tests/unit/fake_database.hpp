@@ -60,6 +60,11 @@ public:
         held_ = false;
         changed_.notify_all();
     }
+    // The next purge finds as many old keys.
+    void let_next_purge_find(int keys) {
+        const std::lock_guard lock(mutex_);
+        old_keys_ = keys;
+    }
     std::vector<std::string> calls() {
         const std::lock_guard lock(mutex_);
         return calls_;
@@ -85,12 +90,13 @@ private:
     std::map<std::string, std::vector<Added>> batches_;
     std::int64_t last_id_ = 0;
     int commits_ = 0;
+    int old_keys_ = 0;
 };
 
 class FakeDatabase final : public Database {
     static constexpr const char* created_at = "2026-11-24T03:33:00.123456Z";
 
-    Page page_of(const PageQuestion& question) const {
+    Page page(const PageQuestion& question) const {
         Page page;
         page.total = static_cast<std::int64_t>(server_.visitors_.size());
         for (auto visitor = server_.visitors_.rbegin(); visitor != server_.visitors_.rend(); ++visitor) {
@@ -163,13 +169,20 @@ public:
         });
     }
     int purge_keys(int) override {
-        return call("purge_keys", [] { return 0; });
+        return call("purge_keys", [&] { return std::exchange(server_.old_keys_, 0); });
     }
     bool is_unchanged() override {
         return call("is_unchanged", [&] { return std::exchange(seen_, server_.commits_) == server_.commits_; });
     }
-    Page page(const PageQuestion& question) override {
-        return call(question.text.empty() ? "page" : "search " + question.text, [&] { return page_of(question); });
+    std::vector<Page> pages(const std::vector<PageQuestion>& questions) override {
+        return call("pages " + std::to_string(questions.size()), [&] {
+            std::vector<Page> pages;
+            for (const PageQuestion& question : questions) pages.push_back(page(question));
+            return pages;
+        });
+    }
+    Page search(const PageQuestion& question) override {
+        return call("search " + question.text, [&] { return page(question); });
     }
     std::optional<Visitor> visitor(std::int64_t id) override {
         return call("visitor", [&]() -> std::optional<Visitor> {

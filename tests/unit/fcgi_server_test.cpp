@@ -274,6 +274,18 @@ BOOST_AUTO_TEST_CASE(draining_answers_what_is_in_hand_and_takes_nobody_new) {
     BOOST_TEST(peer.closed_by_server());
 }
 
+BOOST_AUTO_TEST_CASE(draining_does_not_wait_for_ever_for_an_answer) {
+    std::promise<ExchangePtr> taken;
+    Served it([&](const ExchangePtr& exchange) { taken.set_value(exchange); },
+              {.threads = 1, .request_read_ms = 10s, .drain_ms = 0ms, .drain_max_ms = 50ms});
+    const Peer peer(it.path);
+    peer.send(request("GET", "/api"));
+    const ExchangePtr kept = taken.get_future().get();
+    it.server.drain();
+    echo(kept);
+    BOOST_TEST(peer.answer().find("GET /api") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(the_socket_is_its_owners_and_groups_alone_and_a_stale_one_is_no_obstacle) {
     const std::string path = "/tmp/fcgi_server_test." + std::to_string(::getpid());
     const int stale = ::socket(AF_UNIX, SOCK_STREAM, 0);

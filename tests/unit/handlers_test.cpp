@@ -98,6 +98,7 @@ const std::vector<Row> rows{
     {"OPTIONS of no path", {.method = "OPTIONS", .path = "/api/nothing"}, 404},
     {"an addition without a body", {.method = "POST", .path = "/api/visitors"}, 201, "Location", "/api/visitors/2"},
     {"an addition with a name", post(R"({"name":"Ada"})"), 201, "Content-Type", "application/json"},
+    {"an addition is not to be stored", post("{}"), 201, "Cache-Control", "no-store"},
     {"a media type with its charset", post("{}", "Application/JSON; charset=UTF-8"), 201},
     {"a quoted charset", post("{}", "application/json;charset=\"utf-8\""), 201},
     {"another charset", post("{}", "application/json; charset=latin1"), 415, "Accept-Post", "application/json"},
@@ -129,7 +130,7 @@ const std::vector<Row> rows{
     {"the scheme in other letters", as_admin("DELETE", "/api/visitors/99", "bearer s3cret"), 404},
     {"a deletion", as_admin("DELETE", "/api/visitors/1", "Bearer s3cret"), 204},
     {"the export without the token", as_admin("GET", "/api/visitors.csv", ""), 401},
-    {"the export's HEAD", as_admin("HEAD", "/api/visitors.csv", "Bearer s3cret"), 200},
+    {"the export's HEAD", as_admin("HEAD", "/api/visitors.csv", "Bearer s3cret"), 200, "Cache-Control", "no-store"},
     {"the export's HEAD without the token", as_admin("HEAD", "/api/visitors.csv", ""), 401},
 };
 
