@@ -130,7 +130,7 @@ function showAlert(again = false) {
 new IntersectionObserver(([place]) => $('messages').classList.toggle('afloat', !place.isIntersecting)).observe($('slot'));
 
 // Signing: one key from the button to the row.
-let signing = null;   // the signature under way: { key, name, at, sends, sending, timer, li }
+let signing = null;   // the signature under way: { key, name, at, inDoubt, sends, sending, timer, li }
 let held = null;      // one that was refused for now: { key, name, at, until }; its key serves the next press
 let pressedAt = 0;
 const trim = text => text.replace(/^\p{White_Space}+|\p{White_Space}+$/gu, '');
@@ -154,15 +154,15 @@ function press() {
   pressedAt = now;
   settle('signature');
   if (held && now - held.at > DAY_MS) held = null;
-  begin({ key: held?.key ?? newKey(), name, at: held?.at ?? now });
+  begin({ key: held?.key ?? newKey(), name, at: held?.at ?? now, inDoubt: held?.until === 0 });
 }
 
-function begin({ key, name, at }) {
+function begin({ key, name, at, inDoubt }) {
   held = null;
   remember({ key, name, at });
   const li = make('li', { className: 'row fresh', ariaBusy: 'true' },
     make('bdi', { className: 'name', textContent: name || 'Visitor_…' }), make('span', { className: 'time', textContent: t('signing') }));
-  signing = { key, name, at, sends: 0, sending: false, timer: 0, li };
+  signing = { key, name, at, inDoubt, sends: 0, sending: false, timer: 0, li };
   list.prepend(li);
   show();
   send();
@@ -173,7 +173,7 @@ async function send() {
   if (!mine || mine.sending) return;
   clearTimeout(mine.timer);
   // The service may have forgotten the key of a laptop that slept for days: then only its owner can decide.
-  if (Date.now() - mine.at > DAY_MS) return giveUp(null);
+  if (Date.now() - mine.at > DAY_MS) { settle('signature'); return giveUp(null); }
   mine.sends += 1;
   mine.sending = true;
   if (said.kind !== 'sending') say('sending', 'sending');
@@ -184,7 +184,7 @@ async function send() {
   const { status, body, reference, after } = answer;
   if (status === 201 && body?.id) return signed(body);
   if (status < 400 || [502, 503, 504].includes(status) || body?.type === '/problems/outcome-unknown') return unsure(answer);
-  if (status === 429) return giveUp(Date.now() + (after ?? 1) * 1000, reference);
+  if (status === 429) return mine.inDoubt ? unsure(answer) : giveUp(Date.now() + (after ?? 1) * 1000, reference);
   giveUp(status >= 500 ? 0 : null);   // after a 500 nobody knows: the next press must not add a second one
   raise('signature', 'refused', { values: { detail: body?.detail ?? status }, home: field, reference });
 }
@@ -205,6 +205,7 @@ function signed(visitor) {
 
 /** No certain answer: the same key and body again, until it is certain or has been tried often enough. */
 function unsure({ after, reference }) {
+  signing.inDoubt = true;   // a later 429 refuses that send; this one may have been added all the same
   const pause = RESEND_S[signing.sends - 1];
   if (!pause) {
     unsay('sending');
@@ -257,7 +258,7 @@ function resume() {
   const { key, name, at, until } = stored ?? {};
   if (typeof key !== 'string' || typeof name !== 'string' || !(Date.now() - at < DAY_MS)) return remember(null);
   field.value = name;
-  if (until === undefined) return begin(stored);
+  if (until === undefined) return begin({ ...stored, inDoubt: true });
   held = stored;
   if (limited()) countDown();
   show();
@@ -352,7 +353,7 @@ let readingOlder = null;
 let pollTimer = 0, searchTimer = 0, failures = 0, etag = null, listedAt = null;
 const live = () => $('live').checked && !document.hidden;
 const poll = () => read(false);
-const refresh = () => (live() ? poll() : loadStats());   // after one's own change
+const refresh = () => { etag = null; return live() ? poll() : loadStats(); };   // an own row is listed whether it matches the search or not
 
 /** What comes by itself may fail: the list stays, with its time. Said once. */
 function stale() {
@@ -378,8 +379,8 @@ async function read(byHand) {
   if (byHand) list.ariaBusy = 'true';
   show();
   const done = byHand ? slowly() : () => {};
-  // No name is longer than NAME_MAX, so neither is a search that finds one; the service would refuse it.
-  const answer = points(q) > NAME_MAX ? { status: 200, body: { visitors: [], total: 0, next: null } }
+  // No name is longer than NAME_MAX or has U+0000, so neither is a search that finds one; the service would refuse it.
+  const answer = points(q) > NAME_MAX || q.includes('\0') ? { status: 200, body: { visitors: [], total: 0, next: null } }
     : await ask(q ? `${VISITORS}?${new URLSearchParams({ q })}` : VISITORS, { signal, headers });
   done();
   if (signal.aborted) return;

@@ -52,9 +52,11 @@ Config parse_config(const Environment& environment) {
         whole_number("APP_QUEUE_WAIT_MS", config.lane.queue_wait_ms, 100, 10'000),
         whole_number("APP_DATABASE_CALL_MS", config.database_call_ms, 100, 15'000),
         {"PGPASSWORD_FILE", {}, [&](const auto& value) { return config.password_file = value, true; }},
-        {"ADMIN_TOKEN_FILE",
-         {},
-         [&](const auto& value) { return config.admin_token = read_secret(std::string(value)), true; }},
+        {"ADMIN_TOKEN_FILE", "must hold a token of visible ASCII characters (! to ~) and at most one newline behind it",
+         [&](const auto& value) {
+             config.admin_token = read_secret(std::string(value));
+             return std::ranges::all_of(config.admin_token, [](char c) { return '!' <= c && c <= '~'; });
+         }},
     };
     std::string faults;  // all of them, so that one run names everything
     for (const Parameter& setting : settings) {

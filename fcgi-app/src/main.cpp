@@ -35,8 +35,7 @@ constexpr std::string_view help_text =
     "PGDATABASE, PGUSER.\n"
     "  fcgi-app            serve until SIGTERM or SIGINT\n"
     "  fcgi-app --probe    ask a running one for /health; exit status 0 if it is well, 1 if not\n"
-    "  fcgi-app --version  print the version\n"
-    "  fcgi-app --help     print this\n";
+    "  fcgi-app --version  print the version\n";
 
 // A search is given up, with its total and then without, after half a second each.
 constexpr auto search_statement_ms = 500ms;

@@ -21,6 +21,11 @@ constexpr int purged_keys_max_per_step = 1000;
 constexpr auto purge_pause = 5s;
 constexpr auto purge_pause_if_more = 20ms;
 
+Problem key_reused() {
+    return {
+        .status = 422, .type = "/problems/key-reused", .detail = "This Idempotency-Key was used with another name."};
+}
+
 Problem no_such_visitor() { return {.status = 404, .detail = "There is no visitor with this number."}; }
 
 Document document(std::string body) {
@@ -191,13 +196,8 @@ void Store::add_batch(Database& database, std::uint64_t batch, const std::vector
     }
     log_.write(lines);
     for (std::size_t i = 0; i < adds.size(); ++i) {
-        if (added[i].requested_name == adds[i]->addition.name) {
-            adds[i]->answer(added[i]);
-        } else {
-            adds[i]->answer(Problem{.status = 422,
-                                    .type = "/problems/key-reused",
-                                    .detail = "This Idempotency-Key was used with another name."});
-        }
+        const bool same = added[i].requested_name == adds[i]->addition.name;
+        adds[i]->answer(same ? Result<Added>(added[i]) : key_reused());
     }
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { ADMIN_TOKEN, STACK, alertIs, asked, askedFor, book, focused, items, names, noRules, numbered, open, pass, rule, shows, sql, statusIs, until } from './stage.mjs';
+import { ADMIN_TOKEN, STACK, alertIs, asked, askedFor, book, focused, hide, items, names, noRules, numbered, open, pass, rule, shows, sql, statusIs, until } from './stage.mjs';
 
 const TEXTS = {
   'en': {
@@ -113,6 +113,21 @@ for (const [lang, w] of Object.entries(TEXTS)) {
     await page.getByText(lang === 'en' ? '2 visitors, 2 today' : '2 visitantes, 2 hoje').waitFor();
   });
 }
+
+test('a hidden page with the panel open asks nothing, and at once when it is seen again', async () => {
+  await book(numbered(1));
+  const page = await open('/#operators', { clock: true });
+  await shows(page, 1);
+  await page.getByText('Database: reachable', { exact: true }).waitFor();
+  await pass(page, 0);
+  await hide(page);
+  const before = asked.length;
+  await pass(page, 60_000);
+  assert.equal(asked.length, before);
+  rule('GET', '/health', { status: 503 });
+  await hide(page, false);
+  await page.getByText('Database: away', { exact: true }).waitFor();
+});
 
 test('the export is saved byte for byte', async () => {
   await book(['Ada', '"quoted", and more', '=1+1', 'José 🌿', 'مريم']);

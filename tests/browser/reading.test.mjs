@@ -2,7 +2,7 @@
 // under the reader's eyes.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { alertIs, asked, askedFor, book, focused, items, list, names, noRules, numbered, open, pass, others, rule, shows, sql, statusIs, until } from './stage.mjs';
+import { alertIs, asked, askedFor, book, focused, hide, items, list, names, noRules, numbered, open, pass, others, rule, shows, sql, statusIs, until } from './stage.mjs';
 
 const TEXTS = {
   'en': {
@@ -205,6 +205,21 @@ test('a search of white space is none; one longer than any name finds nothing wi
   assert.equal(askedFor('GET', '/api/visitors?q=').length, 0);
 });
 
+test('a search with U+0000, which no name has, finds nothing without asking', async () => {
+  await book(['Ada']);
+  const page = await open('/?q=%00', { clock: true });
+  await statusIs(page, 'No name contains “\0”.');
+  await page.getByRole('searchbox').fill('a\0d');
+  await pass(page, 400);
+  await statusIs(page, 'No name contains “a\0d”.');
+  await pass(page, POLL);
+  await alertIs(page, '');
+  assert.equal(gets().length, 0);
+  await page.getByRole('searchbox').press('Escape');
+  await pass(page, 10);
+  await shows(page, 1);
+});
+
 test('a search is what is polled while it is active', async () => {
   await book(['Ada', 'Grace']);
   const page = await open('/?q=ada', { clock: true });
@@ -214,6 +229,29 @@ test('a search is what is polled while it is active', async () => {
   await statusIs(page, '1 new visitor: Adam.');
   assert.deepEqual(await names(page), ['Adam', 'Ada']);
   assert.ok(gets().every(one => one.path === '/api/visitors?q=ada'));
+});
+
+test('an own signature stays in the list of a search only if it matches', async () => {
+  await book(['Ada']);
+  const page = await open('/?q=ada', { clock: true });
+  await statusIs(page, '1 name found.');
+  const sign = async name => {
+    await page.getByLabel('Your name').fill(name);
+    await page.getByLabel('Your name').press('Enter');
+    await statusIs(page, `${name} is in the book.`);
+  };
+  await sign('Grace');
+  await until(async () => (await names(page)).join() === 'Ada', 'only the match');
+  await page.getByText('2 visitors, 2 today').waitFor();
+  await sign('Adam');
+  await page.getByText('3 visitors, 3 today').waitFor();
+  assert.deepEqual(await names(page), ['Adam', 'Ada']);
+  await page.getByRole('searchbox').fill('zzz');
+  await pass(page, 400);
+  await statusIs(page, 'No name contains “zzz”.');
+  await sign('Barbara');
+  await page.locator('main').getByText('No name contains “zzz”.').waitFor();
+  assert.equal(await page.getByRole('list').count(), 0);
 });
 
 test('an unchanged page costs one 304, and the days are not asked for again', async () => {
@@ -262,6 +300,51 @@ test('older pages stay while new rows come; without overlap the list starts anew
   assert.deepEqual((await names(page)).slice(19, 23), ['Other 1', 'Ada', 'Visitor 50', 'Visitor 49']);
 });
 
+test('a list that starts anew ends the request for older rows: it has no gap', async () => {
+  await book(numbered(45));
+  const page = await open('/', { clock: true });
+  await shows(page, 20);
+  await pass(page, 5000);   // so that the next poll comes before the older rows are late
+  let release;
+  rule('GET', '/api/visitors?limit=', { hold: new Promise(done => { release = done; }) }, 1);
+  const older = page.getByRole('button', { name: 'Show older visitors' });
+  await older.click();
+  const held = await until(() => askedFor('GET', '/api/visitors?limit=')[0]);
+  await others(...numbered(25, 'Other'));
+  await pass(page, 5100, { waiting: false });
+  await statusIs(page, '20 new visitors.');
+  release();
+  await until(() => held.status === 200);
+  await pass(page, 0);
+  const all = [...numbered(45), ...numbered(25, 'Other')].reverse();
+  assert.deepEqual(await names(page), all.slice(0, 20));
+  await older.click();
+  await shows(page, 40);
+  assert.deepEqual(await names(page), all.slice(0, 40));
+});
+
+test('a search ends the request for older rows, and nothing is said to have failed', async () => {
+  await book(['Ada', ...numbered(44)]);
+  const page = await open('/', { clock: true });
+  await shows(page, 20);
+  let release;
+  const hold = new Promise(done => { release = done; });
+  rule('GET', '/api/visitors?limit=', { hold });
+  rule('GET', '/api/visitors?q=', { hold });   // its answer would take an alert about the older rows away
+  await page.getByRole('button', { name: 'Show older visitors' }).click();
+  await until(() => askedFor('GET', '/api/visitors?limit=').length === 1);
+  const aborted = page.waitForEvent('requestfailed', one => one.url().includes('limit='));
+  await page.getByRole('searchbox').fill('ada');
+  await pass(page, 350, { waiting: false });
+  await aborted;
+  await until(() => askedFor('GET', '/api/visitors?q=ada').length === 1);
+  assert.equal(await page.getByRole('alert').textContent(), '');
+  release();
+  await statusIs(page, '1 name found.');
+  assert.deepEqual(await names(page), ['Ada']);
+  assert.equal(await page.getByRole('alert').textContent(), '');
+});
+
 test('the live switch stops and starts it, and is kept', async () => {
   await book(['Grace']);
   const page = await open('/', { clock: true });
@@ -279,6 +362,23 @@ test('the live switch stops and starts it, and is kept', async () => {
   await others('Barbara');
   await live.press('Space');
   await shows(page, 3);
+});
+
+test('the live switch ends a poll that is under way', async () => {
+  await book(['Grace']);
+  const page = await open('/', { clock: true });
+  await shows(page, 1);
+  await others('Ada');
+  let release;
+  rule('GET', '/api/visitors', { hold: new Promise(done => { release = done; }) }, 1);
+  await pass(page, POLL);
+  const held = await until(() => gets()[1]);
+  await page.getByRole('switch').press('Space');
+  release();
+  await until(() => held.status === 200);
+  await pass(page, 1000);
+  assert.deepEqual(await names(page), ['Grace']);
+  assert.equal(await page.getByRole('status').textContent(), '');
 });
 
 test('without live updates an own signature is shown and counted, and nothing else comes', async () => {
@@ -317,16 +417,12 @@ test('a hidden page asks nothing, and at once when it is seen again', async () =
   await book(['Grace']);
   const page = await open('/', { clock: true });
   await shows(page, 1);
-  const see = hidden => page.evaluate(value => {
-    Object.defineProperty(document, 'hidden', { configurable: true, get: () => value });
-    document.dispatchEvent(new Event('visibilitychange'));
-  }, hidden);
-  await see(true);
+  await hide(page);
   const before = asked.length;
   await pass(page, 300_000);
   assert.equal(asked.length, before);
   await others('Ada');
-  await see(false);
+  await hide(page, false);
   await shows(page, 2);
 });
 

@@ -166,6 +166,29 @@ for (const [lang, w] of Object.entries(TEXTS)) {
     assert.equal(keys().size, 1);
   });
 
+  test(`${lang}: 429 to a re-send does not give up: what was sent before may have been added`, async () => {
+    await book();
+    const page = await open('/', { lang, clock: true });
+    rule('POST', '/api/visitors', { lose: true }, 1);
+    rule('POST', '/api/visitors', { status: 429, headers: { 'Retry-After': '7' } }, 1);
+    await sign(page, 'Ada');
+    await alertIs(page, w.away);
+    await pass(page, 1250);
+    await until(() => posts().length === 2);
+    await pass(page, 6000);
+    await alertIs(page, w.away);
+    assert.equal(await items(page).first().getAttribute('aria-busy'), 'true');
+    assert.equal((await stored(page)).until, undefined);
+    assert.equal(posts().length, 2, 'not before Retry-After');
+    await pass(page, 1100);
+    await statusIs(page, w.added);
+    await alertIs(page, '');
+    assert.equal(posts().length, 3);
+    assert.equal(keys().size, 1);
+    assert.equal(await countOf('Ada'), 1);
+    await shows(page, 1);
+  });
+
   test(`${lang}: any other refusal says why and how to find it, and drops the key`, async () => {
     await book();
     const page = await open('/', { lang });
@@ -277,6 +300,48 @@ for (const [what, action, elapsed] of [
   });
 }
 
+for (const [what, action, again] of [
+  ['a reload in the middle', { lose: true }, async page => {
+    await alertIs(page, away);
+    await page.reload();
+  }],
+  ['a defect of the service', { status: 500 }, async page => {
+    await alertIs(page, /^The service refused this/);
+    await pass(page, 600);   // or it would be a double press
+    await field(page).press('Enter');
+  }],
+]) {
+  test(`429 to the first send after ${what} does not give up either`, async () => {
+    await book();
+    const page = await open('/', { clock: true });
+    rule('POST', '/api/visitors', action, 1);
+    rule('POST', '/api/visitors', { status: 429, headers: { 'Retry-After': '7' } }, 1);
+    await sign(page, 'Ada');
+    await again(page);
+    await alertIs(page, `${away} Reference e57e57e57e57`);
+    assert.equal(await items(page).first().getAttribute('aria-busy'), 'true');
+    await pass(page, 7100);
+    await statusIs(page, 'Ada is in the book.');
+    await alertIs(page, '');
+    assert.equal(keys().size, 1);
+    assert.equal(await countOf('Ada'), 1);
+  });
+}
+
+test('a Retry-After of months is cut to an hour', async () => {
+  await book();
+  const page = await open('/', { clock: true });
+  rule('POST', '/api/visitors', { status: 503, headers: { 'Retry-After': '9999999' } }, 1);
+  await sign(page, 'Ada');
+  await alertIs(page, new RegExp(`^${away}`));
+  await pass(page, 60_000);
+  await pass(page, 0);
+  assert.equal(posts().length, 1);
+  await page.clock.fastForward(3_541_000);
+  await statusIs(page, 'Ada is in the book.');
+  assert.equal(keys().size, 1);
+});
+
 test('offline: kept, and sent at once when the connection is back', async () => {
   await book();
   const page = await open('/', { clock: true });
@@ -317,6 +382,33 @@ test('a signature older than the service keeps keys is not sent by a reload', as
   await page.getByText('Nobody has signed yet').waitFor();
   assert.equal(posts().length, 1);
   assert.equal(await stored(page), null);
+});
+
+test('a signature older than the service keeps keys is not sent again by itself', async () => {
+  await book();
+  const page = await open('/', { clock: true });
+  rule('POST', '/api/visitors', { status: 504 });
+  await sign(page, 'Ada');
+  await alertIs(page, new RegExp(`^${away}`));
+  await page.clock.fastForward(25 * 3600_000);
+  await until(async () => (await stored(page)) === null, 'the key is dropped');
+  await alertIs(page, '');
+  await pass(page, 60_000);
+  assert.equal(posts().length, 1);
+  assert.equal(await field(page).inputValue(), 'Ada', 'its owner decides');
+});
+
+test('a key older than the service keeps it does not serve the press after a 429', async () => {
+  await book();
+  const page = await open('/', { clock: true });
+  rule('POST', '/api/visitors', { status: 429, headers: { 'Retry-After': '42' } }, 1);
+  await sign(page, 'Ada');
+  await alertIs(page, /^Too many signatures/);
+  await page.clock.fastForward(25 * 3600_000);
+  await alertIs(page, '');
+  await field(page).press('Enter');
+  await statusIs(page, 'Ada is in the book.');
+  assert.equal(keys().size, 2);
 });
 
 test('a reload during a 429 keeps the name and the key, and waits', async () => {

@@ -160,6 +160,12 @@ export async function pass(page, ms, { waiting = true } = {}) {
   await page.clock.runFor(ms);
 }
 
+/** Hides a page, as another tab in front of it does, or shows it again. */
+export const hide = (page, hidden = true) => page.evaluate(value => {
+  Object.defineProperty(document, 'hidden', { configurable: true, get: () => value });
+  document.dispatchEvent(new Event('visibilitychange'));
+}, hidden);
+
 export const list = page => page.locator('main').getByRole('list');
 export const items = page => list(page).getByRole('listitem');
 export const names = page => items(page).locator('bdi').allTextContents();

@@ -9,7 +9,7 @@ import unittest
 
 from clients import SLOW
 from fault_test import FaultTest, signal_all
-from stack import fastcgi_params, fastcgi_request, wait_until
+from stack import fastcgi_params, fastcgi_read, fastcgi_request, wait_until
 
 BACK_S = 2 * SLOW  # the supervisor's second, and the app's own start
 API = ('add', 'delete', 'first_page', 'one', 'stats', 'search')
@@ -39,13 +39,32 @@ class EndTest(FaultTest):
 
 
 class ExhaustedTest(FaultTest):
+    def usual_descriptors(self):
+        with open(f'/proc/{self.app}/limits') as file:
+            return next(line.split()[3] for line in file if line.startswith('Max open files'))
+
     def test_no_descriptors_left(self):
         """New connections wait until others are closed; those that are there are served."""
-        with open(f'/proc/{self.app}/limits') as file:
-            usual = next(line.split()[3] for line in file if line.startswith('Max open files'))
-        now = len(os.listdir(f'/proc/{self.app}/fd'))
+        usual, now = self.usual_descriptors(), len(os.listdir(f'/proc/{self.app}/fd'))
         self.go_through(lambda: self.limit_app(f'--nofile={now}:'), lambda: self.limit_app(f'--nofile={usual}:'),
                         holds_s=2, adders=20, readers=3, checks_time=False)
+
+    def test_each_time_that_no_descriptors_are_left_is_a_line_in_the_log(self):
+        """A line a time, however often it is tried meanwhile; the one that had to wait is served."""
+        def failures():
+            return [line for line in self.log_since(size) if line['event'] == 'accept_failed']
+
+        usual = self.usual_descriptors()
+        self.addCleanup(self.limit_app, f'--nofile={usual}:')
+        for _ in range(2):
+            size = self.log_size()
+            self.limit_app('--nofile=3:')
+            with self.stack.fastcgi_connect() as connection:
+                wait_until(failures, 5, 'the log tells of it')
+                self.limit_app(f'--nofile={usual}:')
+                connection.sendall(fastcgi_request(fastcgi_params('GET', '/api')))
+                self.assertEqual(fastcgi_read(connection).status, 200)
+            self.assertEqual(len(failures()), 1, failures())
 
     def test_no_memory_left(self):
         """Peers take what they can get, the app can get no more than it has: it answers on, or is back at once."""

@@ -6,7 +6,7 @@ import signal
 import time
 import unittest
 
-from clients import ANSWER_S, SLOW
+from clients import ANSWER_S, NOTHING_DONE, SLOW, WHOLE_S
 from fault_test import FaultTest, alive, signal_all
 from stack import wait_until
 
@@ -154,6 +154,36 @@ class RefusingTest(FaultTest):
         """Found out at a connection: not a new one for each request. Who deletes has another, which stays good."""
         self.go_through(lambda: self.stack.sql('REVOKE INSERT ON visitors FROM visitors_app'),
                         lambda: self.stack.sql('GRANT INSERT ON visitors TO visitors_app'), suffers=('add',), holds_s=2)
+
+    def test_commits_that_a_power_cut_could_undo(self):
+        """Such a server is not worked with, and the log says why."""
+        for setting in ('fsync', 'synchronous_commit'):
+            with self.subTest(setting):
+                def told(event, reason='', size=self.log_size()):
+                    return [line for line in self.log_since(size)
+                            if line['event'] == event and reason in line.get('reason', '')]
+
+                self.configure(f'ALTER SYSTEM SET {setting} = off')
+                try:
+                    wait_until(lambda: self.stack.sql(f'SHOW {setting}') == [('off',)], 5, 'new sessions have it')
+                    self.end_backends()
+                    self.assertEqual(self.stack.post('/api/visitors', {'name': 'not durable'}).status, 503)
+                    self.assertTrue(told('database_away', setting))
+                finally:
+                    self.configure(f'ALTER SYSTEM RESET {setting}')
+                wait_until(lambda: told('database_connected'), WHOLE_S, 'all is well again')
+
+    def test_an_addition_that_takes_too_long(self):
+        """It is given up before its connection is cut."""
+        self.assertEqual(self.stack.post('/api/visitors', {'name': 'quick'}).status, 201)  # over its connection
+        before = set(self.app_backends())
+        self.stack.sql('CREATE FUNCTION wait_long() RETURNS trigger LANGUAGE plpgsql AS '
+                       '$$ BEGIN PERFORM pg_sleep(4); RETURN NULL; END $$; CREATE TRIGGER waits AFTER INSERT ON visitors '
+                       'FOR EACH STATEMENT EXECUTE FUNCTION wait_long()')
+        self.addCleanup(self.stack.sql, 'DROP FUNCTION wait_long CASCADE')
+        answer = self.stack.post('/api/visitors', {'name': 'slow'})
+        self.assertEqual((answer.status, answer.json()['type']), (503, NOTHING_DONE[0]), answer)
+        self.assertEqual(set(self.app_backends()), before)
 
     def test_a_wrong_password(self):
         def write(text):

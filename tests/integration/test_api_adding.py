@@ -3,7 +3,7 @@ import json
 import unicodedata
 import unittest
 
-from contract import NAME_CHARACTERS, NAME_LENGTH, ContractTest
+from contract import DATABASE_AWAY, NAME_CHARACTERS, NAME_LENGTH, ContractTest
 
 # Unicode's property White_Space, all of it.
 WHITE_SPACE = '\t\n\v\f\r \x85\xa0\u1680' + ''.join(map(chr, range(0x2000, 0x200b))) + '\u2028\u2029\u202f\u205f\u3000'
@@ -132,6 +132,14 @@ class NamesTest(ContractTest):
                 self.assert_problem(self.post_name(name), 422, NAME_LENGTH, '/api/visitors')
         self.assertEqual(self.table_count(), before)
 
+    def test_by_hand_too_a_name_has_1_to_50_code_points(self):
+        insert = "BEGIN; INSERT INTO visitors (name) VALUES ('{}'); ROLLBACK"
+        for name in ('x', '😀' * 50):
+            self.stack.sql(insert.format(name))
+        for name in ('', 'x' * 51):
+            with self.subTest(name), self.assertRaisesRegex(RuntimeError, 'visitors_name_length'):
+                self.stack.sql(insert.format(name))
+
     def test_white_space_that_is_trimmed_does_not_count(self):
         for title, name in [('spaces', f'{" " * 300}{"x" * 50}{" " * 300}'),
                             ('ideographic spaces', f'{chr(0x3000) * 300}{"😀" * 50}{chr(0x3000) * 300}')]:
@@ -213,6 +221,15 @@ class AddedTest(ContractTest):
         age = self.stack.sql(f"SELECT clock_timestamp() - '{second['created_at']}' "
                              f"BETWEEN interval '0' AND interval '5 s'")
         self.assertEqual(age, [('t',)])
+
+    def test_an_id_that_somebody_took_by_hand_is_no_fault_of_the_name(self):
+        before = self.add('before')
+        taken, = self.stack.sql("INSERT INTO visitors (id, name) SELECT last_value + 1, 'by hand' FROM visitors_id_seq "
+                                'RETURNING id')[0]
+        self.addCleanup(self.stack.sql, f'DELETE FROM visitors WHERE id = {taken}')
+        self.assertEqual(int(taken), before['id'] + 1)
+        self.assert_problem(self.stack.post('/api/visitors', {'name': 'refused'}), 503, DATABASE_AWAY, '/api/visitors')
+        self.assert_stored([self.add('the next')])
 
     def test_the_same_name_without_a_key_is_added_again(self):
         self.assertNotEqual(self.add('twin')['id'], self.add('twin')['id'])

@@ -21,6 +21,12 @@ class DeletionTest(ContractTest):
         self.assertNotIn(visitor, self.stack.get('/api/visitors?q=to+be+deleted').json()['visitors'])
         self.assertEqual(self.table_count(), before - 1)
 
+    def test_a_deletion_is_in_the_log(self):
+        id_ = self.add('deleted and logged')['id']
+        answer = self.stack.as_admin('DELETE', f'/api/visitors/{id_}')
+        line, = self.stack.log_of('backend', answer.headers['X-Request-Id'])
+        self.assertEqual((line['event'], line['id']), ('visitor_removed', id_))
+
     def test_only_that_visitor_is_deleted(self):
         ids = [self.add(f'neighbour {n}')['id'] for n in range(3)]
         self.stack.as_admin('DELETE', f'/api/visitors/{ids[1]}')

@@ -1,10 +1,15 @@
 """API.md, "Adding": the Idempotency-Key makes a retry safe. (Restarts and kills: test_restart.py.)"""
 import concurrent.futures
+import contextlib
 import itertools
+import json
 import os
+import socket
 import unittest
 
+import stack as stacks
 from contract import BLANK, KEY_REUSED, NAME_LENGTH, ContractTest
+from stack import wait_until
 
 JSON = {'Content-Type': 'application/json'}
 VISIBLE = ''.join(map(chr, range(0x21, 0x7f)))
@@ -182,15 +187,63 @@ class KeyTest(ContractTest):
         self.assertEqual([answer.json() for answer in reversed(again)], visitors)
         self.assert_stored(visitors)
 
-    def test_a_key_lives_for_24_hours(self):
+    def test_a_key_is_kept_beside_additions_without_one(self):
+        key, visitor = wait_until(self.added_beside_one_without_a_key, 20, 'both go to the database together')
+        self.assertEqual(self.assert_added(self.post(key, None), replayed=True), visitor)
+
+    def added_beside_one_without_a_key(self):
+        """A key and its visitor; None if the addition without a key came into another batch."""
+        def send(*headers):
+            connection = held.enter_context(
+                socket.create_connection(('127.0.0.1', self.stack.port), stacks.ANSWER_TIMEOUT_S))
+            head = ('POST /api/visitors HTTP/1.1', 'Host: x', 'Connection: close', *headers, '', '')
+            connection.sendall('\r\n'.join(head).encode())
+            return connection
+
         key = new_key()
+        with contextlib.ExitStack() as held:
+            with self.stack.locked('visitors'):
+                send()
+                wait_until(lambda: self.stack.sql("SELECT pid FROM pg_stat_activity WHERE usename = 'visitors_app' "
+                                                  "AND wait_event_type = 'Lock'"), 5, 'the first waits for the table')
+                both = [send(f'Idempotency-Key: {key}'), send()]
+                self.assertEqual(self.stack.get('/api').status, 200)  # behind them
+            answers = [stacks.Answer.parse(stacks.read_all(connection)) for connection in both]
+        if {answer.status for answer in answers} != {201}:
+            return None
+        ids = [answer.json()['id'] for answer in answers]
+        together = self.stack.sql(f'SELECT key FROM batches WHERE ids @> ARRAY{ids}::bigint[]')
+        return (key, answers[0].json()) if together else None
+
+    def test_an_addition_is_in_the_log_and_its_replay_is_not(self):
+        key = new_key()
+        first, _, later = self.post(key), self.post(key), self.stack.post('/api/visitors')
+        self.stack.log_of('backend', later.headers['X-Request-Id'])
+        lines = [json.loads(line) for line in self.stack.log_lines('backend') if '"visitor_added"' in line]
+        self.assertEqual([(line['request_id'], line['id']) for line in lines[-2:]],
+                         [(answer.headers['X-Request-Id'], answer.json()['id']) for answer in (first, later)])
+
+    def add_until_gone(self, query):
+        """Purging goes along with additions, every few seconds."""
+        wait_until(lambda: self.add('another') and not self.stack.sql(query), 15, f'nothing is left of: {query}')
+
+    def test_a_key_lives_for_24_hours(self):
+        key, older = new_key(), new_key()
         visitor = self.assert_added(self.post(key), 'keyed')
+        self.assert_added(self.post(older), 'keyed')
         # The key's age is not the API's, but only the table can make it old within a test's time.
-        self.stack.sql(f"UPDATE idempotency_keys SET created_at = created_at - interval '23 hours 59 minutes' "
-                       f"WHERE key = '{key}'")
-        for _ in range(100):  # purging goes along with additions
-            self.add('another')
+        for aged, age in ((key, '23 hours 59 minutes'), (older, '26 hours')):
+            self.stack.sql(f"UPDATE idempotency_keys SET created_at = created_at - interval '{age}' WHERE key = '{aged}'")
+        self.add_until_gone(f"SELECT key FROM idempotency_keys WHERE key = '{older}'")
         self.assertEqual(self.assert_added(self.post(key), 'keyed', replayed=True)['id'], visitor['id'])
+
+    def test_a_batch_is_known_for_10_minutes(self):
+        """By then nobody sends it again, and who only adds leaves no row for each addition."""
+        mark = new_key('batch')
+        for age in (9, 11):
+            self.stack.sql(f"INSERT INTO batches VALUES ('{mark}-{age}', '{{}}', now() - interval '{age} minutes')")
+        self.add_until_gone(f"SELECT key FROM batches WHERE key = '{mark}-11'")
+        self.assertEqual(self.stack.sql(f"DELETE FROM batches WHERE key LIKE '{mark}%' RETURNING key"), [(f'{mark}-9',)])
 
 
 if __name__ == '__main__':

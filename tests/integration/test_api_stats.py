@@ -88,6 +88,15 @@ class StatsTest(ContractTest):
         self.assertEqual(after['days'], before['days'])
         self.stack.sql(f'DELETE FROM visitors WHERE id = {id_}')
 
+    def test_nobody_moves_a_visitor_to_another_day(self):
+        id_ = self.add('of today')['id']
+        before = self.stats()
+        with self.assertRaisesRegex(RuntimeError, 'created_at never changes'):
+            self.stack.sql("BEGIN; UPDATE visitors SET created_at = created_at - interval '1 day' "
+                           f'WHERE id = {id_}; ROLLBACK')
+        self.stack.sql(f"UPDATE visitors SET name = 'mended', created_at = created_at WHERE id = {id_}")
+        self.assertEqual(self.stats(), before)
+
 
 if __name__ == '__main__':
     unittest.main()

@@ -8,6 +8,8 @@ import http.client
 import json
 import os
 import re
+import resource
+import select
 import signal
 import socket
 import statistics
@@ -21,7 +23,9 @@ BODY_MAX_BYTES = 4096
 ADDITIONS_BURST = 40          # besides one a second
 APP_REQUESTS_MAX = 384        # at a time, then 503 at once
 APP_ANSWER_MAX_S = 5          # what nginx waits for the app
-HEADER_TIMEOUT_S = 10
+CLIENT_TIMEOUT_S = 10         # for a head in all, for each further piece of a body and of an answer
+SHUTDOWN_TIMEOUT_S = 10       # for what a worker that is to end still does
+REQUESTS_MAX = 1024           # in hand from one address
 LINGERING_S = 5               # for a client that still sends what was refused
 
 PHRASES = {400: 'Bad Request', 404: 'Not Found', 405: 'Method Not Allowed', 412: 'Precondition Failed',
@@ -437,8 +441,12 @@ class SlowClientsTest(NginxTest):
                     took.append(time.monotonic() - start)
         self.assertLess(statistics.quantiles(took, n=100)[98], 1.0)
 
-    def connect(self, data):
-        connection = socket.create_connection(('127.0.0.1', self.stack.port), timeout=5)
+    def connect(self, data, receive_bytes=None):
+        connection = socket.socket()
+        if receive_bytes:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        connection.settimeout(5)
+        connection.connect(('127.0.0.1', self.stack.port))
         connection.sendall(data)
         return connection
 
@@ -453,11 +461,33 @@ class SlowClientsTest(NginxTest):
             lambda: self.connect(b'GET /app.js HTTP/1.1\r\nHost: x\r\n\r\nGET /api/visitors?limit=100 HTTP/1.1\r\nHost: x\r\n\r\n' * 20))
 
     def test_a_silent_client_is_left_after_a_time(self):
-        with self.connect(b'GET / HTTP/1.1\r\nHost: x\r\n') as connection:
-            connection.settimeout(HEADER_TIMEOUT_S + 5)
-            start = time.monotonic()
-            self.assertEqual(stacks.read_all(connection), b'')
-            self.assertAlmostEqual(time.monotonic() - start, HEADER_TIMEOUT_S, delta=2)
+        """All at once, since each takes long."""
+        silent = {'head': self.connect(b'GET / HTTP/1.1\r\nHost: x\r\n'),
+                  'body': self.connect(post(b'{', 'Content-Length: 4096')),
+                  'answer': self.connect(b'GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n' * 500, receive_bytes=4096)}
+        start = time.monotonic()
+        with contextlib.ExitStack() as held:
+            for connection in silent.values():
+                held.enter_context(connection)
+            took = self.times_to_end(silent, start)
+            self.assertEqual([stacks.read_all(silent[title]) for title in ('head', 'body')], [b'', b''])
+        for title in silent:
+            with self.subTest(title):
+                self.assertAlmostEqual(took.get(title, float('inf')), CLIENT_TIMEOUT_S, delta=3)
+
+    @staticmethod
+    def times_to_end(connections, start):
+        """How long it took until nginx had enough of each; those that it still has by then are missing."""
+        took = {}
+        poll = select.poll()
+        titles = {connection.fileno(): title for title, connection in connections.items()}
+        for descriptor in titles:
+            poll.register(descriptor, select.POLLRDHUP)  # an answer that nobody reads is no event
+        while titles and (left := start + CLIENT_TIMEOUT_S + 5 - time.monotonic()) > 0:
+            for descriptor, _ in poll.poll(left * 1000):
+                poll.unregister(descriptor)
+                took[titles.pop(descriptor)] = time.monotonic() - start
+        return took
 
 
 class OwnStackTest(NginxTest):
@@ -501,6 +531,30 @@ class RateLimitTest(OwnStackTest):
             pass
         time.sleep(int(refused.headers['Retry-After']))
         self.assertEqual(self.stack.post('/api/visitors').status, 201)
+
+    def test_an_address_has_1024_requests_in_hand_and_takes_nothing_from_others(self):
+        def connect(address):
+            return held.enter_context(socket.create_connection(('127.0.0.1', self.stack.port), 5, (address, 0)))
+
+        def answer(address='127.0.0.1'):
+            with connect(address) as connection:
+                connection.sendall(http_request('GET /robots.txt HTTP/1.1'))
+                return stacks.Answer.parse(stacks.read_all(connection))
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        if soft != resource.RLIM_INFINITY:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, REQUESTS_MAX + 500), hard))
+        with contextlib.ExitStack() as held:
+            in_hand = [connect('127.0.0.1') for _ in range(REQUESTS_MAX)]
+            for connection in in_hand:
+                connection.sendall(post(b'{', 'Content-Length: 2', path='/api/none'))
+            refused = stacks.wait_until(lambda: (got := answer()).status == 503 and got, 5, 'the address is at its limit')
+            self.assert_own_problem(refused, 503, OVERLOADED, '/robots.txt')
+            self.assertEqual(self.stack.log_of('access', refused.headers['X-Request-Id'])[0]['limit_conn'], 'REJECTED')
+            self.assertEqual(answer('127.0.0.2').status, 200)
+            in_hand[0].close()
+            stacks.wait_until(lambda: answer().status == 200, 5, 'there is room for one')
 
 
 class NoRateLimitTest(OwnStackTest):
@@ -656,6 +710,21 @@ class ReloadTest(OwnStackTest):
                 each.result()
         self.assertEqual(set(statuses), {200})
         self.assertGreater(len(statuses), client_count * 140)
+
+    def test_what_an_old_worker_still_does_after_a_time_is_cut_off(self):
+        with socket.create_connection(('127.0.0.1', self.stack.port), 5) as connection:
+            connection.sendall(post(b'', 'Expect: 100-continue', 'Content-Length: 4096'))
+            self.assertIn(b' 100 ', connection.recv(1000))  # a worker has it
+            self.stack.kill('nginx', signal.SIGHUP)
+            start = time.monotonic()
+            connection.settimeout(0.5)  # a piece each time: for a body it is never too late
+            with self.assertRaises(ConnectionError):
+                while time.monotonic() < start + SHUTDOWN_TIMEOUT_S + 5:
+                    connection.sendall(b' ')
+                    with contextlib.suppress(TimeoutError):
+                        if not connection.recv(1):
+                            raise ConnectionResetError
+            self.assertAlmostEqual(time.monotonic() - start, SHUTDOWN_TIMEOUT_S, delta=3)
 
 
 class ConfigurationTest(unittest.TestCase):

@@ -295,6 +295,80 @@ class CommandsTest(unittest.TestCase):
         for visitor in visitors:
             self.assert_there(visitor)
 
+    def test_no_database_is_made_where_one_was(self):
+        visitor = self.add('before')
+        self.stack.stop(remove=False)
+        database = os.path.join(self.stack.state_dir, 'postgres')
+        os.rename(database, f'{database}.away')
+        try:
+            result = self.stack.make('start')
+            self.assertNotEqual(result.returncode, 0, result)
+            self.assertIn(f'the database {database} is missing', result.stderr)
+            self.assertFalse(os.path.exists(database))
+            self.assertEqual(self.stack.processes(), [])
+        finally:
+            self.stack.make('stop')
+            shutil.rmtree(database, ignore_errors=True)
+            os.rename(f'{database}.away', database)
+        self.stack.start()
+        self.assert_there(visitor)
+
+    def test_a_start_that_was_killed_between_two_releases_can_be_repeated(self):
+        visitor = self.add('before')
+        self.stack.stop(remove=False)
+        release = os.path.join(self.stack.state_dir, 'release')
+        os.rename(release, f'{release}.next')
+        with open(os.path.join(self.stack.state_dir, 'an operator\'s own'), 'w'):
+            pass
+        self.stack.start()
+        self.assert_there(visitor)
+
+    def test_nothing_of_the_caller_s_environment_reaches_the_parts(self):
+        self.stack.stop(remove=False)
+        self.stack.start(PGOPTIONS='-c application_name=the-caller', CALLERS_SECRET='secret-of-the-caller')
+        self.assertIn(b'STATE_DIR=', stacks.read_bytes(f'/proc/{self.stack.pid("app")}/environ'))
+        for part, pid in self.pids().items():
+            with self.subTest(part):
+                self.assertNotIn(b'the-caller', stacks.read_bytes(f'/proc/{pid}/environ'))
+
+    def named(self, *names):
+        """The pids of the service's processes with these names."""
+        found = []
+        for pid in self.stack.processes():
+            try:
+                if stacks.read_bytes(f'/proc/{pid}/comm').decode().strip() in names:
+                    found.append(pid)
+            except OSError:
+                pass  # Gone meanwhile.
+        return found
+
+    def test_stop_ends_an_app_whose_file_was_replaced_and_which_nobody_supervises(self):
+        program = os.path.join(self.stack.state_dir, 'release', 'fcgi-app')
+        shutil.copy2(program, f'{program}.new')
+        os.replace(f'{program}.new', program)
+        supervisors = self.named('s6-svscan', 's6-supervise')
+        self.assertEqual(len(supervisors), 4)
+        for pid in supervisors:
+            os.kill(pid, signal.SIGKILL)
+        self.stack.stop(remove=False)
+        self.assertEqual(self.stack.processes(), [])
+
+    def test_stop_ends_at_once_who_would_restart_the_parts_when_the_supervisor_was_killed(self):
+        nginx = self.stack.pid('nginx')
+        [supervisor] = self.named('s6-svscan')
+        with socket.create_connection(('127.0.0.1', self.stack.port)) as client:
+            client.sendall(b'GET / HTTP/1.1\r\n')  # nginx waits for the rest of it, as long as it waits for anybody
+            os.kill(supervisor, signal.SIGKILL)
+            stopping = threading.Thread(target=self.stack.stop, args=(False,))
+            stopping.start()
+            try:
+                wait_until(lambda: not self.named('s6-supervise'), 20, 'nobody restarts a part')
+                self.assertTrue(alive(nginx))
+            finally:
+                client.close()
+                stopping.join()
+        self.assertEqual(self.stack.processes(), [])
+
     def test_migrate_brings_the_schema_of_the_version_before_up_to_date(self):
         visitor = self.add('of version 1.0.0')
         keyed = self.stack.post('/api/visitors', {'name': 'with a key'}, {'Idempotency-Key': 'of-1.0.0'}).json()
@@ -490,7 +564,7 @@ class StateTest(unittest.TestCase):
         self.assertEqual(self.stack.sql('SHOW listen_addresses'), [('127.0.0.1',)])
 
     def test_what_is_durable_is_not_switched_off(self):
-        for setting in ('fsync', 'full_page_writes', 'synchronous_commit'):
+        for setting in ('fsync', 'full_page_writes', 'synchronous_commit', 'data_checksums'):
             with self.subTest(setting):
                 self.assertEqual(self.stack.sql(f'SHOW {setting}'), [('on',)])
 
@@ -504,6 +578,7 @@ class InvalidSettingsTest(unittest.TestCase):
         """start says why in words, and leaves nothing running."""
         with self.assertRaises(StartFailed) as caught:
             self.stack.start(**changes)
+            self.stack.make('stop', **changes)
             self.stack.stop()
         for word in words:
             self.assertIn(word, caught.exception.result.stderr)
@@ -527,12 +602,58 @@ class InvalidSettingsTest(unittest.TestCase):
             ('not_started', 'APP_QUEUE_MAX=0: must be a whole number from 1 to 65536'),
             ('not_started', 'APP_THREAD: there is no such setting')})
 
-    def test_an_empty_token_file_is_no_token(self):
-        for content in (b'', b'\n'):
+    def test_what_no_request_could_send_is_no_token(self):
+        for content in (b'', b'\n', b'\n\n', b' token', b'to ken', b'token \n', b'token\r\n', b'token\n\n', b'to\nken\n',
+                        b'to\0ken', b'token\0', b'token\x7f', 'tokén'.encode(), b'token\xff'):
             with self.subTest(content):
                 with open(self.stack.token_file, 'wb') as file:
                     file.write(content)
-                self.assert_refused('ADMIN_TOKEN_FILE')
+                self.assert_refused('ADMIN_TOKEN_FILE', 'visible ASCII characters')
+        self.assertEqual(os.listdir(self.stack.state_dir), [])  # said before a database is made
+
+    def write(self, files):
+        for name, content in files.items():
+            path = os.path.join(self.stack.state_dir, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, 'w') as file:
+                file.write(content)
+
+    def tree(self):
+        """Everything in STATE_DIR: modes, and the files' contents."""
+        found = {}
+        for folder, folders, names in os.walk(self.stack.state_dir):
+            for path in [folder] + [os.path.join(folder, name) for name in names]:
+                found[path] = (os.stat(path).st_mode, None if path == folder else stacks.read_bytes(path))
+        return found
+
+    def test_a_directory_of_somebody_else_is_refused_and_left_as_it_is(self):
+        files = {f'{name}/theirs': 'theirs' for name in ('log', 'run', 'service', 'release', 'release.next', 'postgres.next')}
+        for title, more in {
+                'no lock': {},
+                'a lock with something in it': {'lock': '17'},
+                'a lock, and what is not ours': {'lock': '', 'theirs': ''},
+                'a database and a password': {'postgres/PG_VERSION': '15', 'secrets/database_password': 'theirs'}}.items():
+            with self.subTest(title):
+                self.write({**files, **more})
+                before = self.tree()
+                self.assert_refused('STATE_DIR', 'must be absent, empty, or this service')
+                self.assertEqual(self.stack.make('stop').returncode, 0)
+                self.assertNotEqual(self.stack.make('status').returncode, 0)
+                self.assertEqual(self.tree(), before)
+                for name in os.listdir(self.stack.state_dir):
+                    path = os.path.join(self.stack.state_dir, name)
+                    shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
+
+    def test_a_first_start_that_was_killed_half_way_can_be_repeated(self):
+        self.write({'lock': '', 'lost+found/theirs': '', 'log/initdb.log': '', 'release.next/fcgi-app': '', 'postgres.next/PG_VERSION': ''})
+        with self.stack.start():
+            self.assertEqual(self.stack.get('/api/visitors').status, 200)
+
+    def test_a_state_dir_that_make_clean_would_remove_is_refused(self):
+        for name in ('build', f'build/v-{random.getrandbits(32):08x}'):
+            with self.subTest(name):
+                self.assert_refused('STATE_DIR', 'make clean', STATE_DIR=name)
+        self.assertFalse(os.path.exists(os.path.join(stacks.PROJECT, name)))
 
     def test_a_port_in_use_is_named_with_its_setting(self):
         for name in ('HTTP_PORT', 'POSTGRES_PORT'):
@@ -551,12 +672,9 @@ class InvalidSettingsTest(unittest.TestCase):
             self.assertEqual(stack.post('/api/visitors', {'name': 'deep'}).status, 201)
 
     def test_a_state_dir_may_be_relative(self):
-        name = f'build/v-{random.getrandbits(32):08x}'
-        self.addCleanup(shutil.rmtree, os.path.join(stacks.PROJECT, name), True)
-        stack = Stack(start=False, state_dir=os.path.join(stacks.PROJECT, name))
-        stack.settings['STATE_DIR'] = name
-        with stack.start():
-            self.assertEqual(stack.get('/api/visitors').status, 200)
+        self.stack.settings['STATE_DIR'] = os.path.relpath(self.stack.state_dir, stacks.PROJECT)
+        with self.stack.start():
+            self.assertEqual(self.stack.get('/api/visitors').status, 200)
 
 
 if __name__ == '__main__':

@@ -90,10 +90,22 @@ BOOST_AUTO_TEST_CASE(every_fault_is_named_at_once) {
 
 BOOST_AUTO_TEST_CASE(the_admin_token_is_the_files_text_without_one_newline) {
     const std::string path = "/tmp/config_test." + std::to_string(::getpid());
-    std::ofstream(path) << "to ken\n\n";
-    BOOST_TEST(app::parse_config({{"ADMIN_TOKEN_FILE", path}}).admin_token == "to ken\n");
+    for (const char* good : {"!to.ken~", "!to.ken~\n"}) {
+        std::ofstream(path) << good;
+        BOOST_TEST(app::parse_config({{"ADMIN_TOKEN_FILE", path}}).admin_token == "!to.ken~");
+    }
+    for (const std::string& bad :
+         {std::string("to ken"), std::string(" token"), std::string("token \n"), std::string("token\r\n"),
+          std::string("token\n\n"), std::string("\n\n"), std::string("to\nken\n"), std::string("to\0ken", 6),
+          std::string("token\x7f"), std::string("tok\xc3\xa9n")}) {
+        std::ofstream(path) << bad;
+        BOOST_TEST(complaint({{"ADMIN_TOKEN_FILE", path}}) ==
+                   "ADMIN_TOKEN_FILE=" + path +
+                       ": must hold a token of visible ASCII characters (! to ~) and at most one newline behind it");
+    }
     std::ofstream(path, std::ios::trunc) << "\n";
     BOOST_TEST(complaint({{"ADMIN_TOKEN_FILE", path}}) == "ADMIN_TOKEN_FILE: " + path + " is empty");
+    BOOST_TEST(complaint({{"ADMIN_TOKEN_FILE", "/"}}) == "ADMIN_TOKEN_FILE: / cannot be read");
     std::remove(path.c_str());
     BOOST_TEST(complaint({{"ADMIN_TOKEN_FILE", path}}) == "ADMIN_TOKEN_FILE: " + path + " cannot be read");
 }
