@@ -110,8 +110,8 @@ PREPARE page_of_frequent AS
     SELECT id, name, created_at, NULL FROM visitors
     WHERE id <= $1 AND fold_case(name) LIKE fold_case($3) ORDER BY id DESC LIMIT $2;
 
-PREPARE visitor_by_id AS
-    SELECT id, name, created_at FROM visitors WHERE id = $1;
+PREPARE some_visitors AS
+    SELECT id, name, created_at FROM visitors WHERE id = ANY ($1::bigint[]);
 
 PREPARE rows_above AS
     SELECT id, name, created_at FROM visitors WHERE id > $1 ORDER BY id LIMIT $2;

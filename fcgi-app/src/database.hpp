@@ -65,7 +65,8 @@ public:
     // Pages of all visitors (no text in the questions), from one snapshot, in the order of the questions.
     virtual std::vector<Page> pages(const std::vector<PageQuestion>& questions) = 0;
     virtual Page search(const PageQuestion& question) = 0;
-    virtual std::optional<Visitor> visitor(std::int64_t id) = 0;
+    // Those of `ids` that are there, in any order.
+    virtual std::vector<Visitor> visitors(const std::vector<std::int64_t>& ids) = 0;
     virtual Stats stats(int days) = 0;
     // Oldest first, ids above `after`, at most `rows_max`.
     virtual std::vector<Visitor> rows(std::int64_t after, int rows_max) = 0;

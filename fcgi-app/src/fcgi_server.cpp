@@ -206,8 +206,7 @@ void FcgiServer::drain() {
         none_in_hand_.wait_until(lock, start + limits_.drain_max_ms, [this] { return in_hand_ == 0; });
     }
     ::eventfd_write(stop_, 1);
-    for (std::thread& worker : workers_) worker.join();
-    workers_.clear();
+    workers_.clear();  // and waits for each
     forget_idle();
 }
 

@@ -75,7 +75,7 @@ private:
     std::size_t in_hand_ = 0;
     std::condition_variable none_in_hand_;
 
-    std::vector<std::thread> workers_;
+    std::vector<std::jthread> workers_;
 };
 
 // Asks a responder at `address` for /health, as nginx would; true if the answer is a 200 within `limit`.

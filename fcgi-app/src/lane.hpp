@@ -80,13 +80,12 @@ public:
           connect_(std::move(connect)),
           state_(state),
           work_(std::move(work)),
-          thread_([this] { run(); }) {}
-    ~Lane() { close(); }
+          thread_([this](const std::stop_token& stopped) { run(stopped); }) {}
 
     void push(Kind job) {
         std::unique_lock lock(mutex_);
         const bool away = !available_;
-        if (!away && !closed_ && queue_.size() < limits_.queue_max) {
+        if (!away && !thread_.get_stop_token().stop_requested() && queue_.size() < limits_.queue_max) {
             queue_.push_back(std::move(job));
             wake_.notify_one();
             return;
@@ -96,11 +95,7 @@ public:
     }
 
     // Takes no more jobs, and tries for no connection any more when those that wait have been answered.
-    void stop() {
-        const std::lock_guard lock(mutex_);
-        closed_ = true;
-        wake_.notify_one();
-    }
+    void stop() { thread_.request_stop(); }
 
     // The same, and returns then.
     void close() {
@@ -113,9 +108,9 @@ private:
     static constexpr std::chrono::milliseconds pause_max{1000};
     static constexpr std::chrono::milliseconds pause_held{50};
 
-    void run() {
+    void run(const std::stop_token& stopped) {
         std::vector<Kind> jobs;  // taken, and not answered yet
-        while (!jobs.empty() || take(jobs)) {
+        while (!jobs.empty() || take(jobs, stopped)) {
             const bool taken = !jobs.empty();
             refuse_late(jobs);
             if (taken && jobs.empty()) continue;
@@ -129,17 +124,17 @@ private:
         }
     }
 
-    // Waits for jobs; without a connection, until it is time to try for one. False: closed, and nothing is left.
-    bool take(std::vector<Kind>& jobs) {
+    // Waits for jobs; without a connection, until it is time to try for one. False: stopped, and nothing is left.
+    bool take(std::vector<Kind>& jobs, const std::stop_token& stopped) {
         held_ = false;
         std::unique_lock lock(mutex_);
-        const auto wanted = [this] { return closed_ || !queue_.empty(); };
+        const auto wanted = [this] { return !queue_.empty(); };
         if (database_) {
-            wake_.wait(lock, wanted);
+            wake_.wait(lock, stopped, wanted);
         } else {
-            wake_.wait_for(lock, jittered(pause_), wanted);
+            wake_.wait_for(lock, stopped, jittered(pause_), wanted);
         }
-        if (closed_ && queue_.empty()) return false;
+        if (stopped.stop_requested() && queue_.empty()) return false;
         // What is too old comes along to be refused, and takes nobody's place: else an overloaded service would do
         // half-empty batches.
         auto end = queue_.begin();
@@ -234,16 +229,15 @@ private:
     const Work work_;
 
     std::mutex mutex_;  // guards what follows, up to the next blank line
-    std::condition_variable wake_;
+    std::condition_variable_any wake_;
     std::deque<Kind> queue_;
-    bool closed_ = false;
 
     std::atomic<bool> available_ = true;  // as far as is known; set by the lane's thread
     std::unique_ptr<Database> database_;  // this and the rest: only by the lane's thread
     bool held_ = false;                   // what was taken met the loss of the connection, and waits for the next one
     std::chrono::milliseconds pause_{0};
     std::minstd_rand random_{std::random_device{}()};
-    std::thread thread_;  // last: it uses all of the above
+    std::jthread thread_;  // last: it uses all of the above
 };
 
 }  // namespace app

@@ -67,6 +67,12 @@ Visitor visitor_of(const pqxx::row& row) {
     return {row[0].as<std::int64_t>(), row[1].c_str(), rfc3339(row[2].c_str())};
 }
 
+std::vector<Visitor> visitors_of(const pqxx::result& rows) {
+    std::vector<Visitor> visitors;
+    for (const pqxx::row& row : rows) visitors.push_back(visitor_of(row));
+    return visitors;
+}
+
 // PostgreSQL's notation of an array; what `text_of` gives for an item is an element, or, if it is none, NULL.
 template <class Items, class TextOf>
 std::string array(const Items& items, TextOf text_of) {
@@ -169,9 +175,8 @@ public:
         return page_by("page_of_frequent");
     }
 
-    std::optional<Visitor> visitor(std::int64_t id) override {
-        const pqxx::result found = call("visitor_by_id", id);
-        return found.empty() ? std::nullopt : std::optional(visitor_of(found[0]));
+    std::vector<Visitor> visitors(const std::vector<std::int64_t>& ids) override {
+        return visitors_of(call("some_visitors", array(ids, [](std::int64_t id) { return std::to_string(id); })));
     }
 
     Stats stats(int days) override {
@@ -184,9 +189,7 @@ public:
     }
 
     std::vector<Visitor> rows(std::int64_t after, int rows_max) override {
-        std::vector<Visitor> visitors;
-        for (const pqxx::row& row : call("rows_above", after, rows_max)) visitors.push_back(visitor_of(row));
-        return visitors;
+        return visitors_of(call("rows_above", after, rows_max));
     }
 
     bool is_unchanged() override {

@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
-#include <string_view>
 #include <utility>
 
 namespace app {
@@ -19,8 +18,7 @@ using namespace std::chrono_literals;
 
 // The path of a unix socket; empty for TCP.
 std::string path_of(const std::string& address) {
-    constexpr std::string_view prefix = "unix:";
-    return address.starts_with(prefix) ? address.substr(prefix.size()) : std::string();
+    return address.starts_with("unix:") ? address.substr(address.find(':') + 1) : std::string();
 }
 
 // The address as the kernel has it, and its length. Throws std::runtime_error where `address` is none.

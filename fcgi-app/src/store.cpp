@@ -1,5 +1,5 @@
-// What the store's threads do with a batch: one statement for the additions, one query for all pages and one for each other
-// question, and the answers of a whole group one after the other.
+// What the store's threads do with a batch: one statement for the additions, one query for all pages, one for all
+// single visitors and one for each other question, and the answers of a whole group one after the other.
 #include "store.hpp"
 
 #include "csv.hpp"
@@ -8,6 +8,7 @@
 #include "query_string.hpp"
 
 #include <random>
+#include <set>
 
 namespace app {
 namespace {
@@ -47,16 +48,17 @@ Document rows_document(const std::vector<Visitor>& rows) {
             .last_id = rows.size() == rows_max_per_chunk ? rows.back().id : 0};
 }
 
-// Any number of these are one query: each alone, in a round trip of its own, would cost several times as much.
-const PageQuestion* page_of_all(const Question& question) {
-    const auto* page = std::get_if<PageQuestion>(&question);
-    return page != nullptr && page->text.empty() ? page : nullptr;
-}
-
+// Each asks once for all of its questions: each alone, in a round trip of its own, would cost several times as much.
 void answer_pages(Database& database, const std::vector<PageQuestion>& questions, Answers& answers) {
     const std::vector<Page> pages = database.pages(questions);
     for (std::size_t i = 0; i < questions.size(); ++i)
         answers.emplace(questions[i], page_document(questions[i], pages[i]));
+}
+
+void answer_visitors(Database& database, const std::vector<std::int64_t>& ids, Answers& answers) {
+    for (const Visitor& visitor : database.visitors(ids))
+        answers.emplace(VisitorQuestion{visitor.id}, document(to_json(visitor)));
+    for (const std::int64_t id : ids) answers.emplace(VisitorQuestion{id}, no_such_visitor());
 }
 
 Result<Document> answer_alone(Database& database, const Question& question) {
@@ -64,11 +66,7 @@ Result<Document> answer_alone(Database& database, const Question& question) {
         return page_document(*search, database.search(*search));
     if (const auto* stats = std::get_if<StatsQuestion>(&question))
         return document(to_json(database.stats(stats->days)));
-    if (const auto* rows = std::get_if<RowsQuestion>(&question))
-        return rows_document(database.rows(rows->after, rows_max_per_chunk));
-    const auto visitor = database.visitor(std::get<VisitorQuestion>(question).id);
-    if (!visitor) return no_such_visitor();
-    return document(to_json(*visitor));
+    return rows_document(database.rows(std::get<RowsQuestion>(question).after, rows_max_per_chunk));
 }
 
 }  // namespace
@@ -104,11 +102,8 @@ void Store::remove(std::int64_t id, ExchangePtr exchange, Done<std::monostate> d
 
 void Store::close() {
     // All at once: one that is not told would go on trying for a connection, which may take seconds each time.
-    const auto each = [this](auto act) {
-        act(adds_), act(removes_), act(first_page_), act(other_reads_), act(searches_);
-    };
-    each([](auto& lane) { lane.stop(); });
-    each([](auto& lane) { lane.close(); });
+    adds_.stop(), removes_.stop(), first_page_.stop(), other_reads_.stop(), searches_.stop();
+    adds_.close(), removes_.close(), first_page_.close(), other_reads_.close(), searches_.close();
 }
 
 void Store::answer_first_pages(Database& database, std::vector<Read>& reads) {
@@ -136,15 +131,26 @@ void Store::answer_all(Database& database, std::vector<Read>& reads, Answers& kn
         }
     };
     std::vector<PageQuestion> pages;
+    std::vector<std::int64_t> ids;
+    std::set<Question> others;
     for (const auto& [question, readers] : groups) {
-        if (page_of_all(question) != nullptr && !known.contains(question)) pages.push_back(*page_of_all(question));
+        if (known.contains(question)) continue;
+        const auto* page = std::get_if<PageQuestion>(&question);
+        if (page != nullptr && page->text.empty()) {
+            pages.push_back(*page);
+        } else if (const auto* visitor = std::get_if<VisitorQuestion>(&question)) {
+            ids.push_back(visitor->id);
+        } else {
+            others.insert(question);
+        }
     }
     if (!pages.empty()) ask_in_time([&] { answer_pages(database, pages, known); });
+    if (!ids.empty()) ask_in_time([&] { answer_visitors(database, ids, known); });
     const Result<Document> none = database_away("The database did not answer in time.");
     for (const auto& [question, readers] : groups) {
-        // The questions before this one may have taken long.
-        const bool late = readers.front()->arrived + limits_.queue_wait_ms <= Clock::now();
-        if (page_of_all(question) == nullptr) {
+        if (others.contains(question)) {
+            // The questions before this one may have taken long.
+            const bool late = readers.front()->arrived + limits_.queue_wait_ms <= Clock::now();
             ask_in_time([&, &question = question] {
                 known.emplace(question, late ? overloaded() : answer_alone(database, question));
             });

@@ -5,6 +5,6 @@
 
 namespace app {
 
-constexpr std::string_view version = "1.5.0";
+constexpr std::string_view version = "1.5.1";
 
 }  // namespace app

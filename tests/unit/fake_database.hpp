@@ -184,11 +184,14 @@ public:
     Page search(const PageQuestion& question) override {
         return call("search " + question.text, [&] { return page(question); });
     }
-    std::optional<Visitor> visitor(std::int64_t id) override {
-        return call("visitor", [&]() -> std::optional<Visitor> {
-            const auto visitor = server_.visitors_.find(id);
-            if (visitor == server_.visitors_.end()) return std::nullopt;
-            return Visitor{id, visitor->second, created_at};
+    std::vector<Visitor> visitors(const std::vector<std::int64_t>& ids) override {
+        return call("visitors " + std::to_string(ids.size()), [&] {
+            std::vector<Visitor> found;
+            for (const std::int64_t id : ids) {
+                const auto visitor = server_.visitors_.find(id);
+                if (visitor != server_.visitors_.end()) found.push_back({id, visitor->second, created_at});
+            }
+            return found;
         });
     }
     Stats stats(int days) override {
