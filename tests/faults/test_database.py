@@ -71,17 +71,27 @@ class FrozenTest(FaultTest):
         for pid in self.app_backends():
             with self.subTest(pid):
                 def begin(pid=pid):
-                    os.kill(pid, signal.SIGSTOP)
+                    wait_until(lambda: self.frozen_between_transactions(pid), 10, 'it is frozen, and holds no lock')
 
                 def end(pid=pid):
-                    wait_until(lambda: whole(), ANSWER_S, 'all is well beside the frozen one')
-                    signal_all([pid], signal.SIGCONT)
+                    try:
+                        wait_until(lambda: whole(), ANSWER_S, 'all is well beside the frozen one')
+                    finally:
+                        signal_all([pid], signal.SIGCONT)
 
-                def whole():
+                def whole(pid=pid):
                     """A success that the frozen one cannot have given: all connections are others by then."""
                     return self.app_backends(f"pid <> {pid} AND state = 'idle'").__len__() >= 5
 
                 self.go_through(begin, end)
+
+    def frozen_between_transactions(self, pid):
+        """In the middle of one, its locks would hold up whoever comes next: nobody could help that."""
+        os.kill(pid, signal.SIGSTOP)
+        if not self.stack.sql(f"SELECT pid FROM pg_locks WHERE pid = {pid} AND locktype = 'transactionid'"):
+            return True
+        os.kill(pid, signal.SIGCONT)
+        return False
 
 
 class RefusingTest(FaultTest):
