@@ -5,6 +5,8 @@
 #include "router.hpp"
 #include "store.hpp"
 
+#include <unistd.h>
+#include <array>
 #include <boost/test/data/monomorphic.hpp>
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
@@ -17,8 +19,9 @@ using namespace app;
 const std::string token = "s3cret";
 
 struct Service {
-    Service()
-        : store({}, 256, server.connect(), server.connect(), state, log),
+    explicit Service(int log_fd = -1)
+        : log(log_fd),
+          store({}, 256, server.connect(), server.connect(), state, log),
           router(std::bind_front(route, make_routes(store, token, log), std::ref(log))) {
         while (ask({.method = "POST", .path = "/api/visitors"}).status != 201) std::this_thread::yield();
         for (const char* query : {"", "before=9", "q=a"}) {
@@ -33,7 +36,7 @@ struct Service {
     }
 
     FakeServer server;
-    Log log{-1};
+    Log log;
     DatabaseState state{log};
     Store store;
     std::function<void(const ExchangePtr&)> router;
@@ -203,6 +206,27 @@ BOOST_AUTO_TEST_CASE(the_export_has_every_row_in_order_however_many_chunks_it_ta
     BOOST_TEST(std::ranges::count(csv, '\n') == 452);
     BOOST_TEST(csv.starts_with("id,name,created_at\r\n1,Visitor_1,"));
     BOOST_TEST(csv.find("\r\n451,Visitor_451,") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(an_export_that_is_cut_has_a_line_in_the_log) {
+    std::array<int, 2> pipe{};
+    BOOST_REQUIRE(::pipe(pipe.data()) == 0);
+    Service service(pipe[1]);
+    for (int i = 0; i < 250; ++i) BOOST_REQUIRE(service.ask({.method = "POST", .path = "/api/visitors"}).status == 201);
+    Request request = as_admin("GET", "/api/visitors.csv", "Bearer s3cret");
+    request.request_id = "of-the-export";
+    service.server.let_next_pass();
+    service.server.fail_next({DatabaseFault::busy});
+    service.router(exchange_for(std::move(request)));
+    const std::string expected = R"("event":"export_cut","request_id":"of-the-export","detail":"The database)";
+    std::string lines;
+    while (lines.find(expected) == std::string::npos) {  // without it the suite's time-out ends this
+        std::array<char, 4096> text;
+        const ssize_t bytes = ::read(pipe[0], text.data(), text.size());
+        BOOST_REQUIRE(bytes > 0);
+        lines.append(text.data(), static_cast<std::size_t>(bytes));
+    }
+    for (const int end : pipe) ::close(end);
 }
 
 BOOST_AUTO_TEST_CASE(a_problem_carries_the_path_and_the_requests_id) {
