@@ -29,10 +29,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::string_view help_text =
-    "fcgi-app: the visitor register's FastCGI responder. Settings come from the environment: the limits of "
-    ".env.example;\n"
-    "APP_LISTEN and APP_HEALTH_LISTEN, host:port or unix:/path; PGPASSWORD_FILE and libpq's PGHOST, PGPORT, "
-    "PGDATABASE, PGUSER.\n"
+    "fcgi-app: the visitor register's FastCGI responder. Settings come from the environment: the limits of\n"
+    ".env.example; APP_LISTEN and APP_HEALTH_LISTEN, host:port or unix:/path; PGPASSWORD_FILE, and libpq's\n"
+    "PGHOST, PGPORT, PGDATABASE, PGUSER.\n"
     "  fcgi-app            serve until SIGTERM or SIGINT\n"
     "  fcgi-app --probe    ask a running one for /health; exit status 0 if it is well, 1 if not\n"
     "  fcgi-app --version  print the version\n";
