@@ -431,7 +431,7 @@ class Stack:
         paragraphs = '\n'.join(line for line in lines if not line.startswith('{')).split('\n\n')
         own = [text for text in paragraphs if not any(mark in text for mark in (
             # libpqxx 6.4 forgets one PGresult where it finds its connection dead: some bytes for each lost connection.
-            'pqxx::connection_base::exec_prepared',
+            'pqxx::connection_base::exec_prepared', 'pqxx::connection_base::register_prepared',
             # The head and the foot of a list of leaks.
             'LeakSanitizer: detected', 'byte(s) leaked in')) and text.strip()]
         return '\n\n'.join(own)[:10_000]
