@@ -191,10 +191,11 @@ $(build)/app/%.o: fcgi-app/src/%.cpp Makefile
 	@mkdir -p $(@D)
 	$(CXX) $(cxxflags) -c $< -o $@
 
-# The app's SQL, as a text in it.
+# The app's SQL in it: each statement's name and text.
 $(build)/app/statements.hpp: sql/statements.sql Makefile
 	@mkdir -p $(@D)
-	(printf 'constexpr char statements_sql[] = R"sql('; cat $<; printf ')sql";\n') >$@
+	(echo 'constexpr const char* statements[][2] = {'; \
+		sed -n '/^PREPARE/,/;$$/ { s/^PREPARE \(.*\) AS$$/{"\1", R"sql(/; s/;$$/)sql"},/; p; }' $<; echo '};') >$@
 
 $(build)/app/postgres_database.o: $(build)/app/statements.hpp
 

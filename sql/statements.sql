@@ -1,6 +1,6 @@
 -- What the app asks of the database. The build puts this text into the program (the Makefile's statements.hpp), which prepares
 -- each statement at each connection; so does `\i sql/statements.sql` in psql, for EXPLAIN ANALYZE EXECUTE. No migration: sql/migrate
--- does not read it. In a statement no semicolon but its last.
+-- does not read it. In a statement no line ends in a semicolon but its last.
 
 -- What is wrong with the server, or null; asked at each connection.
 PREPARE check_server AS

@@ -15,16 +15,12 @@
 namespace app {
 namespace {
 
-// Each `PREPARE name AS …;` of sql/statements.sql. Here stand the differences between libpqxx's versions: before 7.0 it would
+// Those of sql/statements.sql. Here stand the differences between libpqxx's versions: before 7.0 it would
 // prepare a statement at its first use only, and a connection to an incomplete schema would pass for a good one, to be
 // lost and made anew at each question.
 void prepare_statements(pqxx::connection& connection) {
-    const std::string all = statements_sql, before_name = "\nPREPARE ", before_text = " AS";
-    for (auto at = all.find(before_name); at != all.npos; at = all.find(before_name, at + 1)) {
-        const auto name_at = at + before_name.size(), name_end = all.find(before_text, name_at);
-        const auto text_at = name_end + before_text.size(), text_end = all.find(';', text_at);
-        const std::string name = all.substr(name_at, name_end - name_at);
-        connection.prepare(name, all.substr(text_at, text_end - text_at));
+    for (const auto& [name, text] : statements) {
+        connection.prepare(name, text);
 #if PQXX_VERSION_MAJOR < 7
         connection.prepare_now(name);
 #endif
