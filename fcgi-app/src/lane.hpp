@@ -104,7 +104,6 @@ public:
     }
 
 private:
-    static constexpr std::chrono::milliseconds pause_first{100};
     static constexpr std::chrono::milliseconds pause_max{1000};
     static constexpr std::chrono::milliseconds pause_held{50};
 
@@ -118,8 +117,8 @@ private:
             // Making a connection may take seconds: then the jobs are looked at again.
             if (database_) {
                 work(jobs);
-            } else if (!connect()) {
-                wait_for_connection();
+            } else {
+                connect();
             }
         }
     }
@@ -132,7 +131,7 @@ private:
         if (database_) {
             wake_.wait(lock, stopped, wanted);
         } else {
-            wake_.wait_for(lock, stopped, jittered(pause_), wanted);
+            wake_.wait_for(lock, stopped, pause_, wanted);
         }
         if (stopped.stop_requested() && queue_.empty()) return false;
         // What is too old comes along to be refused, and takes nobody's place: else an overloaded service would do
@@ -185,18 +184,24 @@ private:
         jobs.clear();
     }
 
-    bool connect() {
+    // Tries once.
+    void connect() {
         try {
             database_ = connect_();
+            state_.connected(this);
+            pause_ = std::chrono::milliseconds{0};
         } catch (const DatabaseError& error) {
             state_.lost(this, error.what());
-            available_ = false;
-            return false;
+            // A server that restarts is back within a second or so: for those that it was lost to, and for who had come
+            // behind them, that is worth a wait. Else a longer one each time, by chance, so that many processes do not
+            // come back in step.
+            if (held_) {
+                std::this_thread::sleep_for(pause_held);
+            } else {
+                pause_ = std::min(pause_ + std::chrono::milliseconds{longer_by_(random_)}, pause_max);
+            }
         }
-        state_.connected(this);
-        pause_ = std::chrono::milliseconds{0};
-        available_ = true;
-        return true;
+        available_ = database_ != nullptr;
     }
 
     void disconnect(const std::string& reason) {
@@ -204,22 +209,6 @@ private:
         database_.reset();
         state_.lost(this, reason);
         available_ = false;
-    }
-
-    // A server that restarts is back within a second or so: for those that it was lost to, and for who had come behind
-    // them, that is worth a wait.
-    void wait_for_connection() {
-        if (held_) {
-            std::this_thread::sleep_for(pause_held);
-        } else {
-            pause_ = std::clamp(pause_ * 2, pause_first, pause_max);
-        }
-    }
-
-    // So that many processes do not come back in step.
-    std::chrono::milliseconds jittered(std::chrono::milliseconds pause) {
-        return std::chrono::milliseconds{
-            std::uniform_int_distribution<long>(pause.count() / 2, pause.count())(random_)};
     }
 
     const LaneLimits limits_;
@@ -237,7 +226,8 @@ private:
     bool held_ = false;                   // what was taken met the loss of the connection, and waits for the next one
     std::chrono::milliseconds pause_{0};
     std::minstd_rand random_{std::random_device{}()};
-    std::jthread thread_;  // last: it uses all of the above
+    std::uniform_int_distribution<> longer_by_{50, 150};  // in milliseconds
+    std::jthread thread_;                                 // last: it uses all of the above
 };
 
 }  // namespace app
