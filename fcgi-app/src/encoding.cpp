@@ -2,6 +2,7 @@
 #include "encoding.hpp"
 
 #include <charconv>
+#include <utility>
 
 namespace app {
 
@@ -57,7 +58,7 @@ std::optional<std::string> form_decoded(std::string_view text) {
         }
         decoded += c;
     }
-    return decoded;
+    return is_utf8(decoded) ? std::optional(std::move(decoded)) : std::nullopt;
 }
 
 }  // namespace app

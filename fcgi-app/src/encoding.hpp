@@ -42,7 +42,7 @@ std::string escaped(std::string_view text, std::string_view special, char escape
 // `text` with every byte as %XX but RFC 3986's unreserved characters (2.3) and those of `kept`.
 std::string percent_encoded(std::string_view text, std::string_view kept = {});
 
-// A name or a value of a query string, where '+' is a space; any bytes. None: a '%' without two digits.
+// A name or a value of a query string, where '+' is a space. None: a '%' without two digits, or what is then not UTF-8.
 std::optional<std::string> form_decoded(std::string_view text);
 
 }  // namespace app

@@ -13,11 +13,6 @@ namespace {
 
 Problem refusal(std::string detail) { return {.status = 400, .detail = std::move(detail)}; }
 
-std::optional<std::string> decoded(std::string_view text) {
-    auto plain = form_decoded(text);
-    return plain && is_utf8(*plain) ? plain : std::nullopt;
-}
-
 // Takes what stands before the first `end` off `rest`, and it too.
 std::string_view take_until(char end, std::string_view& rest) {
     const std::string_view taken = rest.substr(0, rest.find(end));
@@ -30,12 +25,12 @@ std::optional<Problem> read_parameters(std::string_view query, std::span<Paramet
     while (!query.empty()) {
         std::string_view part = take_until('&', query);
         if (part.empty()) continue;
-        const auto name = decoded(take_until('=', part));
+        const auto name = form_decoded(take_until('=', part));
         if (!name) return refusal("A parameter's name is not percent-encoded UTF-8.");
         const auto parameter = std::ranges::find(known, *name, &Parameter::name);
         if (parameter == known.end()) return refusal("There is no parameter " + quoted(*name) + " here.");
         if (std::exchange(parameter->seen, true)) return refusal(*name + " is there more than once");
-        const auto value = decoded(part);
+        const auto value = form_decoded(part);
         if (!value) return refusal(*name + " is not percent-encoded UTF-8");
         if (!parameter->keep(*value)) return refusal(*name + ' ' + parameter->rule);
     }

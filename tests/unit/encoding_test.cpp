@@ -175,10 +175,14 @@ BOOST_AUTO_TEST_CASE(bytes_are_encoded_in_capital_digits) {
 
 BOOST_AUTO_TEST_CASE(what_is_to_be_kept_is_kept) { BOOST_TEST(percent_encoded("/a?b", "/") == "/a%3Fb"); }
 
-BOOST_AUTO_TEST_CASE(every_byte_comes_back) {
-    std::string all;
-    for (int byte = 0; byte < 0x100; ++byte) all += static_cast<char>(byte);
+BOOST_AUTO_TEST_CASE(every_text_comes_back) {
+    std::string all = "éЖ漢\U0001F600\U0010FFFF";
+    for (int byte = 0; byte < 0x80; ++byte) all += static_cast<char>(byte);
     BOOST_TEST(form_decoded(percent_encoded(all)).value() == all);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_no_utf8_once_decoded_is_refused) {
+    for (const char* text : {"%FF", "a%C3", "%C3%28", "\xC3", "%ED%A0%80"}) BOOST_TEST(!form_decoded(text).has_value());
 }
 
 BOOST_AUTO_TEST_CASE(digits_of_both_cases_and_the_plus_are_decoded) {
