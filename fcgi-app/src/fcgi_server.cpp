@@ -181,7 +181,12 @@ FcgiServer::FcgiServer(const std::string& address, const FcgiServerLimits& limit
         throw std::system_error(errno, std::generic_category(), "epoll");
     }
     last_number_ = listener_number;
-    for (int i = 0; i < limits_.threads; ++i) workers_.emplace_back([this] { work(); });
+    for (int i = 0; i < limits_.threads; ++i) {
+        workers_.emplace_back([this](const std::stop_token& ending) {
+            const std::stop_callback wake(ending, [this] { ::eventfd_write(stop_, 1); });
+            work();
+        });
+    }
 }
 
 FcgiServer::~FcgiServer() {
@@ -205,8 +210,7 @@ void FcgiServer::drain() {
         std::unique_lock lock(mutex_);
         none_in_hand_.wait_until(lock, start + limits_.drain_max_ms, [this] { return in_hand_ == 0; });
     }
-    ::eventfd_write(stop_, 1);
-    workers_.clear();  // and waits for each
+    workers_.clear();  // stops and waits for each
     forget_idle();
 }
 

@@ -2,6 +2,7 @@
 // reads, answers and keeps it; and that no peer holds up another.
 #include "fcgi_server.hpp"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -10,6 +11,7 @@
 #include <array>
 #include <boost/test/unit_test.hpp>
 #include <cstring>
+#include <fstream>
 #include <future>
 #include <memory>
 #include <string>
@@ -307,6 +309,17 @@ BOOST_AUTO_TEST_CASE(an_address_in_use_is_an_error_that_names_it) {
     Log log{-1};
     BOOST_CHECK_THROW(FcgiServer("unix:" + it.path, {}, echo, watchdog, log), std::runtime_error);
     BOOST_TEST(fcgi_probe("unix:" + it.path, 1000ms));
+}
+
+BOOST_AUTO_TEST_CASE(a_server_whose_workers_cannot_all_be_made_is_an_error) {
+    rlimit before{};
+    BOOST_REQUIRE(::getrlimit(RLIMIT_AS, &before) == 0);
+    std::size_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    const rlimit room_for_a_few{.rlim_cur = pages * 4096 + 100'000'000, .rlim_max = before.rlim_max};
+    BOOST_REQUIRE(::setrlimit(RLIMIT_AS, &room_for_a_few) == 0);
+    BOOST_CHECK_THROW(Served(echo, {.threads = 64, .drain_ms = 0ms}), std::runtime_error);  // its worker's stack
+    ::setrlimit(RLIMIT_AS, &before);
 }
 
 BOOST_AUTO_TEST_CASE(a_probe_of_nobody_fails) { BOOST_TEST(!fcgi_probe("unix:/tmp/nobody.sock", 100ms)); }
