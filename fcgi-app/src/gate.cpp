@@ -49,25 +49,23 @@ std::optional<std::size_t> take_length(std::string_view& params) {
     return length;
 }
 
-// The CONTENT_LENGTH among well-formed pairs (0 if it is absent or empty); none if they are not well-formed.
-std::optional<std::size_t> content_length(std::string_view params) {
+// Whether `params` are well-formed pairs, and each CONTENT_LENGTH among them, or 0 where there is none, is `body_bytes`.
+bool are_right(std::string_view params, std::size_t body_bytes) {
     std::size_t declared = 0;
     while (!params.empty()) {
         const auto name_length = take_length(params);
         const auto value_length = name_length ? take_length(params) : std::nullopt;
-        if (!value_length || *name_length > params.size() || *value_length > params.size() - *name_length) {
-            return std::nullopt;
-        }
+        if (!value_length || *name_length > params.size() || *value_length > params.size() - *name_length) return false;
         const std::string_view name = params.substr(0, *name_length);
         const std::string_view value = params.substr(*name_length, *value_length);
         params.remove_prefix(*name_length + *value_length);
         // libfcgi keeps both as C strings: what stands behind a NUL would be lost unseen.
-        if (name.empty() || name.find('\0') != name.npos || value.find('\0') != value.npos) return std::nullopt;
+        if (name.empty() || name.find('\0') != name.npos || value.find('\0') != value.npos) return false;
         if (name != "CONTENT_LENGTH" || value.empty()) continue;
         const auto [end, error] = std::from_chars(value.begin(), value.end(), declared);
-        if (error != std::errc() || end != value.end()) return std::nullopt;
+        if (error != std::errc() || end != value.end() || declared != body_bytes) return false;
     }
-    return declared;
+    return declared == body_bytes;
 }
 
 }  // namespace
@@ -97,8 +95,7 @@ Framing inspect(std::string_view bytes) {
         } else if (!content.empty()) {
             body_bytes += content.size();
         } else {
-            if (!bytes.empty() || content_length(params) != body_bytes) return Framing::malformed;
-            return Framing::whole;
+            return bytes.empty() && are_right(params, body_bytes) ? Framing::whole : Framing::malformed;
         }
     }
     return unfinished;
