@@ -1,5 +1,5 @@
 // The settings: each read, checked and named here, once, before anything is started. .env.example describes them for
-// people. The only file that looks at the environment.
+// people. The only file that looks at the environment; knows nothing of what a setting does. Before there are threads.
 #pragma once
 
 #include "fcgi_server.hpp"

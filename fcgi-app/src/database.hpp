@@ -56,7 +56,7 @@ public:
     // Whether it was there.
     virtual bool remove(std::int64_t id) = 0;
     // Forgets the keys of clients and of batches that are older than they have to be, at most `rows_max` of each;
-    // returns how many of the more numerous ones.
+    // returns how many it forgot of the kind of which it forgot more.
     virtual int purge_keys(int rows_max) = 0;
 
     // Whether nobody has committed anything since this was asked last on this connection; false the first time.
@@ -64,12 +64,15 @@ public:
 
     // Pages of all visitors (no text in the questions), from one snapshot, in the order of the questions.
     virtual std::vector<Page> pages(const std::vector<PageQuestion>& questions) = 0;
+    // Of the names that contain the question's text; `busy` also where finding them takes too long.
     virtual Page search(const PageQuestion& question) = 0;
     // Those of `ids` that are there, in any order.
     virtual std::vector<Visitor> visitors(const std::vector<std::int64_t>& ids) = 0;
+    // Of the last `days` days, today among them.
     virtual Stats stats(int days) = 0;
     // Oldest first, ids above `after`, at most `rows_max`.
     virtual std::vector<Visitor> rows(std::int64_t after, int rows_max) = 0;
+    // Asks for nothing, and returns once it is answered.
     virtual void ping() = 0;
 };
 

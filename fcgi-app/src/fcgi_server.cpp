@@ -328,7 +328,8 @@ void FcgiServer::receive(const std::shared_ptr<Connection>& connection) {
     handle_(std::make_shared<Conversation>(*this, connection, std::move(request)));
 }
 
-// Ends the turn. From here on another thread may have the connection, and what it awaits then is not undone here.
+// Ends the turn. From there on another thread may have the connection, and its answer may have begun to stream before the lock
+// is had here: to await EPOLLIN then would lose the EPOLLOUT that it waits for.
 void FcgiServer::give_back(Connection& connection) {
     // One that streams waits until the peer can take more; if it can already, that is to be an event, too.
     const bool streams = connection.next != nullptr;

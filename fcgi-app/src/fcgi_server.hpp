@@ -1,7 +1,7 @@
 // A FastCGI responder on libfcgi that nothing a peer sends or keeps back can hold up: connections wait in one epoll set,
 // and a worker turns to one only to look whether a whole request lies in its buffer (gate.hpp). Then it reads the
-// request, hands it on as an Exchange and takes the next; whoever answers, on whatever thread, gives the connection back. Knows nothing of paths,
-// visitors or databases. The only user of libfcgi.
+// request, hands it on as an Exchange and takes the next; whoever answers, on whatever thread, gives the connection back.
+// Knows nothing of paths, visitors or databases. The only user of libfcgi.
 #pragma once
 
 #include "http.hpp"

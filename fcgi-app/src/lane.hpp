@@ -1,7 +1,7 @@
 // A queue in front of one database connection, and the thread that empties it: whatever waits when the thread is free
-// is one batch. The thread makes the connection, and makes it anew when it is lost; while there is none, jobs are
-// refused at once instead of waiting for it. Knows neither SQL nor what a job asks. push(), stop() and close() from any thread;
-// the work runs on the lane's own.
+// is one batch. The thread makes the connection, and makes it anew when it is lost. Only the batch that met the loss is held
+// for the next connection; while there is none, jobs are refused at once. Knows neither SQL nor what a job asks. push() and
+// stop() from any thread; the work runs on the lane's own.
 #pragma once
 
 #include "database.hpp"
@@ -70,7 +70,8 @@ template <std::derived_from<Job> Kind>
 class Lane {
 public:
     // Answers each job of a batch, or throws DatabaseError. A batch whose connection was lost is given again, with
-    // those of its jobs that were not answered, in their order: safe for reads, and for writes if they have a key.
+    // those of its jobs that were not answered, in their order: safe for reads, and for writes if they have a key. Whatever
+    // else it threw would end the process.
     using Work = std::function<void(Database&, std::vector<Kind>&)>;
 
     // `batch_max` is in jobs.
@@ -82,6 +83,7 @@ public:
           work_(std::move(work)),
           thread_([this](const std::stop_token& stopped) { run(stopped); }) {}
 
+    // Refuses at once, on this thread, what it does not take.
     void push(Kind job) {
         std::unique_lock lock(mutex_);
         const bool away = !available_;
@@ -97,7 +99,7 @@ public:
     // Takes no more jobs, and tries for no connection any more when those that wait have been answered.
     void stop() { thread_.request_stop(); }
 
-    // The same, and returns then.
+    // The same, and returns then. One thread at a time.
     void close() {
         stop();
         if (thread_.joinable()) thread_.join();

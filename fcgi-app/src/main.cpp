@@ -63,7 +63,7 @@ void raise_limit_of_open_files() {
 // A thread that is woken waits until whoever has the core rests or has had its share, instead of taking the core from it. So
 // nginx comes to hand over all that it has, and each turn and each batch here is larger (tests/bench/README.md). For threads made
 // from here on; where the system refuses it, all is only slower.
-void wake_up_without_hurry() {
+void take_no_core_from_others() {
     const sched_param none{};
     pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
 }
@@ -71,7 +71,7 @@ void wake_up_without_hurry() {
 void serve(const app::Config& config, app::Log& log) {
     const sigset_t ending = block_signals();
     raise_limit_of_open_files();
-    wake_up_without_hurry();
+    take_no_core_from_others();
     // What a burst of requests took is kept for the next one: given back and taken again, it costs a twentieth of each.
     mallopt(M_TRIM_THRESHOLD, 8 * 1024 * 1024);
 

@@ -163,7 +163,7 @@ public:
                 append_row(page, row, question.limit);
             return page;
         };
-        try {
+        try {  // Without the total there may be time enough.
             return page_by("page_of_matches");
         } catch (const DatabaseError& error) {
             if (error.fault != DatabaseFault::busy) throw;

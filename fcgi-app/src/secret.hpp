@@ -1,5 +1,5 @@
 // Secrets are files (a mounted secret, or one that only the service's users can read): never arguments or environment
-// values, which others can see. Any thread.
+// values, which others can see. Knows nothing of what they are for. Any thread.
 #pragma once
 
 #include <fstream>

@@ -11,6 +11,7 @@ namespace app {
 int listen_on(const std::string& address, int backlog);
 
 // A blocking socket, connected, that neither sends nor receives for longer than `limit`; -1, and errno, if there is nobody.
+// Throws std::runtime_error where `address` is none.
 int connect_to(const std::string& address, std::chrono::milliseconds limit);
 
 // Lets nobody new connect to a unix socket; who is in its queue stays. Does nothing for TCP.

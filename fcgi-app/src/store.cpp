@@ -112,8 +112,8 @@ void Store::answer_first_pages(Database& database, std::vector<Read>& reads) {
 }
 
 void Store::answer_anew(Database& database, std::vector<Read>& reads) const {
-    Answers none;
-    answer_all(database, reads, none);
+    Answers nothing_yet;
+    answer_all(database, reads, nothing_yet);
 }
 
 // Answers what is known already without asking, and keeps there what it finds out.
@@ -160,7 +160,8 @@ void Store::answer_all(Database& database, std::vector<Read>& reads, Answers& kn
     }
 }
 
-// What is in doubt is sent again as the batch that it was.
+// What is in doubt is sent again as the batch that it was; there are several if the connection was lost between those of a
+// repair (below).
 void Store::add_all(Database& database, std::vector<Add>& adds) {
     std::map<std::uint64_t, std::vector<Add*>> batches;
     const std::uint64_t fresh = ++batches_;
@@ -213,7 +214,7 @@ void Store::remove_each(Database& database, std::vector<Remove>& removes) {
             log_.info("visitor_removed", {{"request_id", remove.exchange->request.request_id}, {"id", remove.id}});
             remove.answer(std::monostate());
         } else {
-            remove.fail(no_such_visitor());
+            remove.fail(no_such_visitor());  // in doubt, it may have been there
         }
     }
 }

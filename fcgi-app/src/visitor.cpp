@@ -1,4 +1,4 @@
-// The rule for a name, and how a client's words are shown to it.
+// The rule for a name, and how a client's own words are put into an answer to it.
 #include "visitor.hpp"
 
 #include "encoding.hpp"
