@@ -1,4 +1,4 @@
-"""html/openapi.json says what API.md says, and the running service does what html/openapi.json says: the document is
+"""The running service does what html/openapi.json says: the document is
 sound in itself, and real answers of every operation with every status that a test can bring about are as described."""
 import json
 import os
@@ -155,7 +155,8 @@ class ServiceTest(ContractTest):
                         yield path, method, f'{concrete}?x=1', admin, None
                     if path in known:
                         yield path, method, path, known[path], None
-        yield all_, 'GET', '/api/visitors?limit=1', None, None
+        for limit in (0, 1):
+            yield all_, 'GET', f'/api/visitors?limit={limit}', None, None
         yield all_, 'GET', '/api/visitors?limit=1&q=%C3%89&before=99999999999', None, None
         yield all_, 'GET', '/api/visitors?q=nobody+is+called+so', None, None
         yield '/api/stats', 'GET', '/api/stats?days=366', None, None
@@ -181,12 +182,18 @@ class ServiceTest(ContractTest):
         yield csv, 'GET', csv, {'Authorization': 'Bearer wrong'}, None
 
     def test_every_operation_answers_as_described_with_every_status(self):
-        seen = {}
+        seen, details = {}, set()
         for template, method, path, headers, body in self.requests():
             answer = self.stack.request(method, path, headers, body)
             with self.subTest(f'{method} {path}', status=answer.status):
                 key = self.assert_described(template, method, answer)
                 seen.setdefault((template, method.lower()), set()).add(key)
+                if answer.headers['Content-Type'] == 'application/problem+json' and answer.body:
+                    details.add((answer.json()['status'], answer.json()['detail']))
+        for response in self.document['components']['responses'].values():
+            example = response.get('content', {}).get('application/problem+json', {}).get('example')
+            if example and str(example['status']) not in RARE:
+                self.assertIn((example['status'], example['detail']), details)
         for template, item in self.document['paths'].items():
             for method in (name for name in item if name in METHODS):
                 with self.subTest('every status was seen', operation=f'{method} {template}'):
