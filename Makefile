@@ -77,10 +77,10 @@ stop: ## Let requests in flight complete, then stop everything (1 s, or as long 
 status: ## One line per part; succeeds only if all are up and /health is 200 (at once)
 	@local/status
 
-build: $(build)/fcgi-app ## Compile the app to build/release/fcgi-app (about a minute, then seconds)
+build: $(build)/fcgi-app ## Compile the app to build/release/fcgi-app (a few minutes, then seconds)
 	@:
 
-test: ## Every test: unit, README, integration, browser, faults (installs what is missing; about 15 minutes)
+test: ## Every test: unit, README, integration, browser, faults (installs what is missing; about 20 minutes)
 	@local/packages run build unit readme integration browser
 	@$(compile) build $(build)/unit_tests
 	@tests/run

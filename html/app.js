@@ -38,15 +38,15 @@ const made = {};
 const format = (kind, ...values) => (made[lang + kind] ??= FORMATS[kind]()).format(...values);
 const number = n => (n < 1000 ? String(n) : format('number', n));   // the same in both languages up to there
 
-/** A text with its {places} filled, in parts. A name is isolated, so that a right-to-left one does not reorder the
+/** A text with its {places} filled, in parts. What is text is isolated, so that a right-to-left one does not reorder the
     sentence; {wait} ticks, and a timer is not read out as it does. */
 function parts(key, values = {}) {
   const text = inLanguage((values.n === 1 && TEXTS[`${key}One`]) || TEXTS[key]);
   return text.split(/\{(\w+)\}/).map((part, i) => {
     if (i % 2 === 0) return part;
-    const value = part === 'wait' ? t('wait', { n: values.wait() }) : values[part];
-    if (part === 'name' || part === 'q') return make('bdi', { textContent: value });
-    if (part === 'wait') return make('span', { role: 'timer', textContent: value });
+    if (part === 'wait') return make('span', { role: 'timer', textContent: t('wait', { n: values.wait() }) });
+    const value = values[part];
+    if (typeof value === 'string') return make('bdi', { textContent: value });
     if (value instanceof Date) return format('clock', value);
     return typeof value === 'number' && part !== 'id' ? number(value) : String(value);
   });

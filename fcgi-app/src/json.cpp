@@ -101,7 +101,8 @@ Result<Name> checked(std::string_view name) {
     const NameFault fault = check_name(trimmed);
     if (fault == NameFault::none) return Name(trimmed);
     if (fault == NameFault::characters) return bad_characters();
-    return refusal(422, "name must have 1 to 50 characters", "/problems/name-length");
+    return refusal(422, "name must have 1 to " + std::to_string(name_max_code_points) + " characters",
+                   "/problems/name-length");
 }
 
 std::string json_string(std::string_view text) {

@@ -49,7 +49,7 @@ Result<PageQuestion> parse_page_question(std::string_view query) {
     Parameter known[] = {
         whole_number("limit", question.limit, 1, 100),
         whole_number("before", question.before, 1, id_max),
-        {"q", "must have 1 to 50 characters, none of them U+0000", keep_text},
+        {"q", "must have 1 to " + std::to_string(name_max_code_points) + " characters, none of them U+0000", keep_text},
     };
     if (auto problem = read_parameters(query, known)) return std::move(*problem);
     return question;

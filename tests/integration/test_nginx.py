@@ -1,5 +1,5 @@
 """What nginx answers by itself, for the real service: its errors, the headers of every answer, files, limits, the access
-log, and how it stands before an app that is frozen, gone or at its limit. Knows API.md, PAGE.md and RUN.md, and of the
+log, and how it stands before an app that is frozen, gone or at its limit. Knows what the service promises, and of the
 configuration only its limits, which stand here by name."""
 import concurrent.futures
 import contextlib
@@ -222,7 +222,7 @@ class BodyTest(NginxTest):
 
 
 class HeadersTest(NginxTest):
-    """The section "On every answer", for each kind of answer; PAGE.md's policy on the page, word for word."""
+    """What every answer has, for each kind of answer; the page's policy word for word."""
 
     FIXED = {'X-Content-Type-Options': 'nosniff', 'X-Frame-Options': 'DENY', 'Referrer-Policy': 'no-referrer',
              'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Resource-Policy': 'same-origin', 'Server': 'nginx'}
@@ -516,9 +516,9 @@ class RateLimitTest(OwnStackTest):
         self.assert_own_problem(refused, 429, RATE_LIMITED, '/api/visitors')
         self.assertEqual(self.stack.log_of('access', refused.headers['X-Request-Id'])[0]['limit_req'], 'REJECTED')
 
-        for spelling in ('/api//visitors', '/api/%76isitors', '/x/../api/visitors', '/api/visitors?x', 'http://x/api/visitors'):
+        for spelling in ('/api//visitors', '/%61pi/visitors', '/x/../api/visitors', '/api/visitors?x', 'http://x/api/visitors'):
             # One may be permitted again by then.
-            statuses = (self.raw(http_request(f'POST {spelling} HTTP/1.1')).status for _ in range(ADDITIONS_BURST))
+            statuses = {self.raw(http_request(f'POST {spelling} HTTP/1.1')).status for _ in range(ADDITIONS_BURST)}
             self.assertIn(429, statuses, spelling)
         added = self.table_count() - before
         for method, path in [('GET', '/api/visitors'), ('GET', '/'), ('GET', '/health'), ('OPTIONS', '/api/visitors'),

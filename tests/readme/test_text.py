@@ -63,7 +63,7 @@ class TextTest(unittest.TestCase):
         for check, name, old, new, message in BREAKAGES:
             with self.subTest(f'{name}: {new}'):
                 text = self.project.read(name)
-                self.assertIn(old, text)
+                self.assertTrue(old in text, f'{name} has no {old!r}')
                 broken = checks.Project(changed={name: text.replace(old, new, 1)})
                 problems = list(check(broken))
                 self.assertTrue(any(message in problem for problem in problems), problems)
