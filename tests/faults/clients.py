@@ -1,5 +1,5 @@
 """Clients that add, delete and read without a pause and remember what each answer promised; at the end the table, the API
-and the CSV are held against that. Every test of this folder sends them through its fault. They know API.md and what
+and the CSV are held against that. Every test of this folder sends them through its fault. They know the API and what
 time each answer may take, and nothing of faults.
 
 Of an addition or deletion the outcome is acknowledged, denied (a 503 that says that nothing was done: the client gives

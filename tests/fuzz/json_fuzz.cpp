@@ -16,7 +16,7 @@ void check_problem(const app::Problem& problem) {
     require(!problem.detail.empty() && problem.detail.size() < 600 && app::is_utf8(problem.detail));
 }
 
-// What is read is a name by API.md, and written it reads the same.
+// What is read is a name by the rule, and written it reads the same.
 void check_name_read(const std::string& name) {
     require(app::is_utf8(name) && app::trim(name) == name);
     require(app::check_name(name) == app::NameFault::none);

@@ -1,4 +1,4 @@
-"""What API.md promises of every answer, as assertions, and a base class for the tests of its sentences. Knows the
+"""What is promised of every answer (html/openapi.json, README), as assertions, and a base class for the tests of its sentences. Knows the
 contract and nothing of how it is kept."""
 import re
 import unittest

@@ -1,5 +1,5 @@
 """Starts the real service (nginx, the app, PostgreSQL) by `make start` for tests, and talks to it as its neighbours
-do: HTTP, raw bytes, FastCGI, SQL, signals, logs. Knows RUN.md and nothing of what the API means; python3's standard
+do: HTTP, raw bytes, FastCGI, SQL, signals, logs. Knows how to run it and nothing of what the API means; python3's standard
 library is all it needs.
 
     with Stack() as stack:
@@ -230,7 +230,7 @@ class Stack:
                 self.remove()
                 raise
 
-    # The commands of RUN.md.
+    # The commands.
 
     def environment(self, **changes):
         # What an outer make put there would steer the inner one. SANITIZE goes through.

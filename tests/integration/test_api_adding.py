@@ -1,4 +1,4 @@
-"""API.md, "Adding": names, what they may consist of, and that they are kept as sent."""
+"""POST /api/visitors: names, what they may consist of, and that they are kept as sent."""
 import json
 import unicodedata
 import unittest

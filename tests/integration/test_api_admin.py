@@ -1,4 +1,4 @@
-"""API.md, "Admin": who may delete and export. What the export holds: test_api_csv.py."""
+"""Who may delete and export. What the export holds: test_api_csv.py."""
 import base64
 import unittest
 

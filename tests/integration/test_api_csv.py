@@ -1,4 +1,4 @@
-"""API.md, "Resources" and "Admin": every visitor as CSV. The table has a hundred thousand rows of its own for it."""
+"""GET /api/visitors.csv: every visitor as CSV. The table has a hundred thousand rows of its own for it."""
 import csv
 import io
 import socket
@@ -57,8 +57,8 @@ class CsvTest(ContractTest):
         self.assertIn(b',"two\r\nlines",', body)
         self.assertNotIn(b'\xef\xbb\xbfid', body)
 
-    def test_the_export_is_of_one_moment(self):
-        """Whatever is added and deleted meanwhile: no row twice, none missing that was there all the time."""
+    def test_the_export_has_no_row_twice_and_none_missing(self):
+        """Whatever is added and deleted meanwhile: of those that are there all the time."""
         with socket.create_connection(('127.0.0.1', self.stack.port), 15) as reader:
             reader.sendall(self.request_bytes())
             data = reader.recv(1000)

@@ -1,4 +1,4 @@
-"""API.md, "Errors" and "Admin" where something is amiss or configured otherwise: the database away, a table that
+"""The errors where something is amiss or configured otherwise: the database away, a table that
 nobody can read, too many additions, no token. A 503 says when to come again and whether anything was added."""
 import os
 import threading

@@ -1,4 +1,4 @@
-"""API.md, "Resources": the index, the health, the page; what every answer carries; who may do what where."""
+"""The index, the health, the page; what every answer carries; who may do what where."""
 import unittest
 
 import stack as stacks

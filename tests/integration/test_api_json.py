@@ -1,4 +1,4 @@
-"""API.md, "Adding" and "Errors": media types, what is JSON and what is not (400 against 422), how large a body is.
+"""The body of POST /api/visitors: media types, what is JSON and what is not (400 against 422), how large a body is.
 The corpus is this file's own, by RFC 8259's grammar rule by rule."""
 import unittest
 

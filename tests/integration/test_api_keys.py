@@ -1,4 +1,4 @@
-"""API.md, "Adding": the Idempotency-Key makes a retry safe. (Restarts and kills: test_restart.py.)"""
+"""The Idempotency-Key makes a retry safe. (Restarts and kills: test_restart.py.)"""
 import concurrent.futures
 import contextlib
 import itertools

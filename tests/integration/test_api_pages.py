@@ -1,4 +1,4 @@
-"""API.md, "A page" and "A visitor": pages, searching, paging on, ETags."""
+"""GET /api/visitors and /api/visitors/{id}: pages, searching, paging on, ETags."""
 import concurrent.futures
 import gzip
 import json

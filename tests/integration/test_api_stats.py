@@ -1,4 +1,4 @@
-"""API.md, "Resources": GET /api/stats. Its ETag is tested with that of pages, in test_api_pages.py."""
+"""GET /api/stats. Its ETag is tested with that of pages, in test_api_pages.py."""
 import datetime
 import unittest
 

@@ -1,4 +1,4 @@
-"""API.md, "A page": every read is linearizable. Several clients add, delete and read at once for some seconds; every
+"""Every read is linearizable. Several clients add, delete and read at once for some seconds; every
 read is held against what had been acknowledged before it began and what had been begun before it ended."""
 import os
 import threading
