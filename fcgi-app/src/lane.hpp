@@ -1,7 +1,7 @@
 // A queue in front of one database connection, and the thread that empties it: whatever waits when the thread is free
-// is one batch. The thread makes the connection, and makes it anew when it is lost. Only the batch that met the loss is held
-// for the next connection; while there is none, jobs are refused at once. Knows neither SQL nor what a job asks. push() and
-// stop() from any thread; the work runs on the lane's own.
+// is one batch. The thread makes the connection, and makes it anew when it is lost: the batch that it was lost to is held for
+// the next one, and what was queued behind it waits, too; whoever comes while there is none is refused at once. Knows neither
+// SQL nor what a job asks. push() and stop() from any thread; the work runs on the lane's own.
 #pragma once
 
 #include "database.hpp"

@@ -26,7 +26,8 @@ public:
     // Does not close `fd`. -1: nothing is written.
     explicit Log(int fd) : fd_(fd) {}
 
-    // Writes lines, each with its newline, by one call, whole or not at all. A log that cannot be written (a full disk) stops nobody.
+    // Writes lines, each with its newline, by one call, whole or not at all. A log that cannot be written (a full disk)
+    // stops nobody.
     void write(std::string_view lines) noexcept;
     void info(std::string_view event, Fields fields) { write(log_line("info", event, fields)); }
     void warning(std::string_view event, Fields fields) { write(log_line("warning", event, fields)); }

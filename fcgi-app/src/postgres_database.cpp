@@ -15,9 +15,9 @@
 namespace app {
 namespace {
 
-// Those of sql/statements.sql. Here stand the differences between libpqxx's versions: before 7.0 it would
-// prepare a statement at its first use only, and a connection to an incomplete schema would pass for a good one, to be
-// lost and made anew at each question.
+// Those of sql/statements.sql. Here stand the differences between libpqxx's versions: before 7.0 it would prepare a statement
+// at its first use only, and a connection to an incomplete schema would pass for a good one, to be lost and made anew at each
+// question.
 void prepare_statements(pqxx::connection& connection) {
     for (const auto& [name, text] : statements) {
         connection.prepare(name, text);
@@ -163,12 +163,12 @@ public:
                 append_row(page, row, question.limit);
             return page;
         };
-        try {  // Without the total there may be time enough.
+        try {
             return page_by("page_of_matches");
         } catch (const DatabaseError& error) {
             if (error.fault != DatabaseFault::busy) throw;
         }
-        return page_by("page_of_frequent");
+        return page_by("page_of_frequent");  // without the total there may be time enough
     }
 
     std::vector<Visitor> visitors(const std::vector<std::int64_t>& ids) override {
