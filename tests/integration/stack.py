@@ -47,6 +47,15 @@ def wait_until(condition, timeout_s, what):
         time.sleep(0.02)
 
 
+def thread_states(pid):
+    """Of each of the process's threads the letter that proc(5) has: R, S, D, T (stopped), ..."""
+    states = set()
+    for thread in os.listdir(f'/proc/{pid}/task'):
+        with open(f'/proc/{pid}/task/{thread}/stat', encoding='utf-8') as file:
+            states.add(file.read().rsplit(')', 1)[1].split()[0])
+    return states
+
+
 def free_port():
     """A TCP port that nobody has. Below the range from which the kernel takes clients' ports: a port in that range
     can be taken by any client's connection while nginx is down, even by one that is being made to this very port."""
@@ -372,6 +381,9 @@ class Stack:
     def kill(self, part, signal_number=signal.SIGKILL):
         pid = self.pid(part)
         os.kill(pid, signal_number)
+        if signal_number == signal.SIGSTOP:
+            # Its threads work on until one of them has taken the signal, which on a busy machine may be a while.
+            wait_until(lambda: thread_states(pid) == {'T'}, 10, f'{part} has stopped')
         return pid
 
     def processes(self):
