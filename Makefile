@@ -48,6 +48,8 @@ unit_objects := $(patsubst tests/unit/%.cpp,$(build)/unit/%.o,$(sort $(wildcard 
 fuzz_targets := $(patsubst tests/fuzz/%.cpp,$(build)/%,$(sort $(wildcard tests/fuzz/*.cpp)))
 bench_source := $(wildcard tests/bench/*.cpp tests/bench/*/*.cpp tests/bench/*/*/*.cpp)
 bench_built  := $(patsubst tests/%.cpp,$(build)/%,$(bench_source))
+# Programs that `make test` does not run, but that must compile: nobody else would notice.
+side_objects := $(patsubst tests/%.cpp,$(build)/%.o,$(wildcard tests/fuzz/*.cpp) $(bench_source))
 formatted    := fcgi-app/src/*.[ch]pp $(wildcard tests/unit/*.[ch]pp tests/fuzz/*.[ch]pp) $(bench_source)
 
 # What installs or runs things is a list of steps in order; only the compiling inside is parallel. One at a time, so that two
@@ -82,7 +84,7 @@ build: $(build)/fcgi-app ## Compile the app to build/release/fcgi-app (a few min
 
 test: ## Every test: unit, README, integration, browser, faults (installs what is missing; about 20 minutes)
 	@local/packages run build unit readme integration browser
-	@$(compile) build $(build)/unit_tests
+	@$(compile) build $(build)/unit_tests $(side_objects)
 	@tests/run
 
 ##@ Checks

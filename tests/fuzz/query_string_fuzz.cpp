@@ -1,6 +1,7 @@
 // Any bytes as a query string, an id and a condition. Aborts where what is promised does not hold.
 #include "encoding.hpp"
 #include "etag.hpp"
+#include "parameter.hpp"
 #include "query_string.hpp"
 
 #include <cstdint>
