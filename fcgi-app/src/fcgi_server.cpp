@@ -182,10 +182,7 @@ FcgiServer::FcgiServer(const std::string& address, const FcgiServerLimits& limit
     }
     last_number_ = listener_number;
     for (int i = 0; i < limits_.threads; ++i) {
-        workers_.emplace_back([this](const std::stop_token& ending) {
-            const std::stop_callback wake(ending, [this] { ::eventfd_write(stop_, 1); });
-            work();
-        });
+        workers_.emplace_back([this](const std::stop_token& stopped) { work(stopped); });
     }
 }
 
@@ -210,7 +207,8 @@ void FcgiServer::drain() {
         std::unique_lock lock(mutex_);
         none_in_hand_.wait_until(lock, start + limits_.drain_max_ms, [this] { return in_hand_ == 0; });
     }
-    workers_.clear();  // stops and waits for each
+    for (std::jthread& worker : workers_) worker.request_stop();
+    workers_.clear();  // and waits for each
     forget_idle();
 }
 
@@ -228,13 +226,13 @@ void FcgiServer::forget_idle() {
     for (const auto& connection : idle) connection->next = nullptr;
 }
 
-void FcgiServer::work() {
+void FcgiServer::work(const std::stop_token& stopped) {
+    const std::stop_callback wake(stopped, [this] { ::eventfd_write(stop_, 1); });
     std::array<epoll_event, 64> events;
-    for (bool stopped = false; !stopped;) {
+    while (!stopped.stop_requested()) {
         const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), -1);
         bool accepts = false;
         for (const epoll_event& event : std::span(events).first(static_cast<std::size_t>(std::max(count, 0)))) {
-            stopped = stopped || event.data.u64 == stop_number;
             accepts = accepts || event.data.u64 == listener_number;
             if (event.data.u64 > listener_number) turn_to(event.data.u64, event.events);
         }

@@ -47,7 +47,7 @@ private:
     class Connection;
     class Conversation;
 
-    void work();
+    void work(const std::stop_token& stopped);
     void turn_to(std::uint64_t number, unsigned events);
     void accept_all();
     int accept_while_there_is_room();
