@@ -1,5 +1,5 @@
-"""What is promised of every answer (html/openapi.json, README), as assertions, and a base class for the tests of its sentences. Knows the
-contract and nothing of how it is kept."""
+"""What is promised of every answer (html/openapi.json, README), as assertions, and a base class for the tests of its
+sentences. Knows the contract and nothing of how it is kept."""
 import re
 import unittest
 

@@ -1,5 +1,5 @@
-"""Every read is linearizable. Several clients add, delete and read at once for some seconds; every
-read is held against what had been acknowledged before it began and what had been begun before it ended."""
+"""Every read is linearizable. Several clients add, delete and read at once for some seconds; every read is held against
+what had been acknowledged before it began and what had been begun before it ended."""
 import os
 import threading
 import time

@@ -1,5 +1,5 @@
-"""The running service does what html/openapi.json says: the document is
-sound in itself, and real answers of every operation with every status that a test can bring about are as described."""
+"""The running service does what html/openapi.json says: the document is sound in itself, and real answers of every
+operation with every status that a test can bring about are as described."""
 import json
 import os
 import unittest

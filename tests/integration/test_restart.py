@@ -1,6 +1,6 @@
-"""The commands and what the service promises of its ends and starts. Parts are killed under load, and whatever was acknowledged must be there,
-once. Each class has services of its own: what it does to them would be in the way of every other test. A frozen app:
-test_nginx.py; faults that last: tests/faults."""
+"""The commands, and what the service promises of its ends and starts. Parts are killed under load, and whatever was
+acknowledged must be there, once. Each class has services of its own: what it does to them would be in the way of every
+other test. A frozen app: test_nginx.py; faults that last: tests/faults."""
 import http.client
 import itertools
 import os
