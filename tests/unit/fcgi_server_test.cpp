@@ -1,6 +1,7 @@
 // The FastCGI edge on a real unix socket: that libfcgi, given a connection by fields which its header calls private,
 // reads, answers and keeps it; and that no peer holds up another.
 #include "fcgi_server.hpp"
+#include "socket.hpp"
 
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -14,7 +15,9 @@
 #include <fstream>
 #include <future>
 #include <memory>
+#include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -307,8 +310,23 @@ BOOST_AUTO_TEST_CASE(an_address_in_use_is_an_error_that_names_it) {
     Served it;
     Watchdog watchdog;
     Log log{-1};
-    BOOST_CHECK_THROW(FcgiServer("unix:" + it.path, {}, echo, watchdog, log), std::runtime_error);
+    const auto names_it = [&](const std::runtime_error& error) {
+        return error.what() == "cannot listen on unix:" + it.path + ": Address already in use";
+    };
+    BOOST_CHECK_EXCEPTION(FcgiServer("unix:" + it.path, {}, echo, watchdog, log), std::runtime_error, names_it);
     BOOST_TEST(fcgi_probe("unix:" + it.path, 1000ms));
+}
+
+BOOST_AUTO_TEST_CASE(a_socket_that_cannot_be_made_is_an_error_that_says_why) {
+    rlimit before{};
+    BOOST_REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+    BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+    const auto says_why = [](const std::runtime_error& error) {
+        return std::string_view(error.what()) == "cannot listen on unix:/tmp/nobody.sock: Too many open files";
+    };
+    BOOST_CHECK_EXCEPTION(listen_on("unix:/tmp/nobody.sock", 1), std::runtime_error, says_why);
+    ::setrlimit(RLIMIT_NOFILE, &before);
 }
 
 BOOST_AUTO_TEST_CASE(a_server_whose_workers_cannot_all_be_made_is_an_error) {
