@@ -175,6 +175,23 @@ BOOST_AUTO_TEST_CASE(what_came_before_it_was_known_that_there_is_no_database_is_
     trying.release(100);  // for the time until it is closed
 }
 
+BOOST_AUTO_TEST_CASE(each_try_for_a_connection_is_after_a_longer_pause) {
+    std::vector<Clock::time_point> tries;
+    std::counting_semaphore<> tried{0};
+    const auto connect = [&]() -> std::unique_ptr<Database> {
+        tries.push_back(Clock::now());
+        tried.release();
+        throw DatabaseError(DatabaseFault::refused, "nobody listens");
+    };
+    Log log{-1};
+    DatabaseState state{log};
+    Lane<Numbered> lane({}, 256, connect, state, [](Database&, std::vector<Numbered>&) {});
+    for (int i = 0; i < 4; ++i) tried.acquire();
+    lane.close();
+    // Each grows by chance, by 50 ms at least; how long it is at most depends on the machine, too.
+    for (int i = 1; i < 4; ++i) BOOST_TEST((tries[i] - tries[i - 1] >= i * 50ms));
+}
+
 BOOST_AUTO_TEST_CASE(closing_does_what_waits_and_takes_no_more) {
     Held held;
     held.push_first();
