@@ -1,26 +1,15 @@
 """The base of the tests of this folder: sends clients through a fault and says what must hold before, in it and after it.
 The faults themselves are made by the tests; what is common of making them is here."""
-import atexit
 import json
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 import unittest
 
 import stack as stacks
 from clients import HEALTH_S, SLOW, WHOLE_S, Clients
 from stack import wait_until
-
-if SLOW > 1:
-    # A copy that the app's user can read; the checkout may be its owner's alone.
-    _folder = tempfile.mkdtemp(prefix='v-', dir='/tmp')
-    atexit.register(shutil.rmtree, _folder, True)
-    os.chmod(_folder, 0o755)
-    _leaks = shutil.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'leaks.supp'), _folder)
-    os.environ['LSAN_OPTIONS'] = f'suppressions={_leaks}:print_suppressions=0'
 
 # The reasons that one outage may have: ended, closed, nobody listens, recovering, no answer in time, ...
 REASONS_MAX = 8
