@@ -65,7 +65,7 @@ const STATES = {
       await page.locator('input[type=password]').fill(ADMIN_TOKEN);
       await page.keyboard.press('Tab');
       await page.keyboard.press('Enter');
-      await page.getByRole('button', { name: /^(Delete|Excluir) ./ }).first().waitFor();
+      await page.getByRole('button', { name: /^(Delete|Excluir) .+ \d+, (no\.|nº) \d+$/ }).first().waitFor();
     },
   },
   dialog: {
@@ -73,7 +73,7 @@ const STATES = {
     path: '/#operators',
     reach: async page => {
       await STATES.unlocked.reach(page);
-      await page.getByRole('button', { name: /^(Delete|Excluir) ./ }).first().click();
+      await page.getByRole('button', { name: /^(Delete|Excluir) .+ \d+, (no\.|nº) \d+$/ }).first().click();
       await page.getByRole('dialog').waitFor();
     },
   },
