@@ -116,7 +116,7 @@ sanitize: ## The unit tests under address, undefined and thread sanitizer (a few
 	@$(compile) SANITIZE=thread build/thread/unit_tests
 	@TSAN_OPTIONS=$(tsan_options) tests/run unit:address-undefined unit:thread
 
-lint: ## Format, clang-tidy, shellcheck, nginx -t, include direction, sizes (under 2 minutes)
+lint: ## Format, clang-tidy, shellcheck, nginx -t, include direction (under 2 minutes)
 	@local/packages run build lint
 	@tests/lint
 
