@@ -71,8 +71,19 @@ PREPARE add_batch_with_keys AS
     SELECT id, coalesce(requested_name, 'Visitor_' || id), created_at, requested_name, fresh
     FROM answer ORDER BY number;
 
+-- A row where there is the visitor: whether it may be removed, and whether it was. With a key ($2) only if that added it within
+-- so many seconds ($3); under its number another one may have been inserted by hand, at another time. What may be removed
+-- and was not is gone by then: another statement, under way when this one began, was faster.
 PREPARE remove_visitor AS
-    DELETE FROM visitors WHERE id = $1;
+    WITH found AS MATERIALIZED (
+        SELECT v.id, $2::text = '' OR v.created_at > clock_timestamp() - $3::int * interval '1 second' AND EXISTS (
+            SELECT FROM idempotency_keys AS k
+            WHERE k.key = $2 AND k.visitor_id = v.id AND k.created_at = v.created_at) AS allowed
+        FROM visitors AS v WHERE v.id = $1
+    ), removed AS (
+        DELETE FROM visitors USING found WHERE visitors.id = found.id AND allowed RETURNING visitors.id
+    )
+    SELECT allowed, EXISTS (SELECT FROM removed) FROM found;
 
 -- A batch is sent again within seconds, or never.
 PREPARE purge_old_keys AS

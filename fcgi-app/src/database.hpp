@@ -4,6 +4,7 @@
 
 #include "visitor.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -39,6 +40,20 @@ struct Added {
     bool fresh = false;   // false: an earlier request with this key had added it
 };
 
+// How long whoever added a visitor may take it back.
+constexpr std::chrono::minutes taking_back_max{10};
+
+struct Removal {
+    std::int64_t id = 0;
+    std::string key;  // must have added the visitor, and lately; empty: the admin removes it
+};
+
+enum class Removed {
+    done,
+    absent,     // there is no such visitor
+    forbidden,  // the key did not add this one, or too long ago
+};
+
 // Every call may throw DatabaseError. A call that writes has committed durably when it returns.
 class Database {
 public:
@@ -53,8 +68,7 @@ public:
     // One statement, one commit; the answers are in the order of the additions. `batch_key` (1 to 64 bytes) makes it
     // harmless to send the same batch twice.
     virtual std::vector<Added> add(const std::string& batch_key, const std::vector<Addition>& additions) = 0;
-    // Whether it was there.
-    virtual bool remove(std::int64_t id) = 0;
+    virtual Removed remove(const Removal& removal) = 0;
     // Forgets the keys of clients and of batches that are older than they have to be, at most `rows_max` of each;
     // returns how many it forgot of the kind of which it forgot more.
     virtual int purge_keys(int rows_max) = 0;

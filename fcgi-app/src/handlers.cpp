@@ -157,15 +157,21 @@ void add(const Service& service, const ExchangePtr& exchange, const Addition& ad
     service.store.add(addition, exchange, or_refuse(service, answer_addition));
 }
 
-Result<VisitorQuestion> ask_removal(const Service& service, const Request& request) {
+// By the admin, or by whoever added the visitor and shows the key.
+Result<Removal> ask_removal(const Service& service, const Request& request) {
     if (const auto problem = refuse_other_sites(request)) return *problem;
-    if (const auto problem = refuse_strangers(request, service.admin_token)) return *problem;
-    return ask_visitor(service, request);
+    const std::string key = request.authorization.empty() ? request.idempotency_key : std::string();
+    if (const auto problem = key.empty() ? refuse_strangers(request, service.admin_token) : refuse_key(key)) {
+        return *problem;
+    }
+    const auto visitor = ask_visitor(service, request);
+    if (!visitor) return visitor.error();
+    return Removal{visitor->id, key};
 }
 
-void remove(const Service& service, const ExchangePtr& exchange, const VisitorQuestion& visitor) {
+void remove(const Service& service, const ExchangePtr& exchange, const Removal& removal) {
     const auto answer = [](Exchange& asker, std::monostate) { asker.respond({.status = 204}); };
-    service.store.remove(visitor.id, exchange, or_refuse(service, answer));
+    service.store.remove(removal, exchange, or_refuse(service, answer));
 }
 
 Result<RowsQuestion> ask_export(const Service& service, const Request& request) {

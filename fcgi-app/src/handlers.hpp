@@ -16,7 +16,7 @@ constexpr std::size_t idempotency_key_max_bytes = 64;
 // nginx (clients.conf) refuses a larger one first, with the same status.
 constexpr std::size_t body_max_bytes = 4096;
 
-// The routes of /api. `admin_token` empty: deleting and exporting are off. The references must outlive them.
+// The routes of /api. `admin_token` empty: exporting is off, and deleting but for whoever added the visitor. The references must outlive them.
 std::vector<Route> make_routes(Store& store, std::string admin_token, Log& log);
 
 }  // namespace app

@@ -140,7 +140,13 @@ public:
         return added;
     }
 
-    bool remove(std::int64_t id) override { return call("remove_visitor", id).affected_rows() == 1; }
+    Removed remove(const Removal& removal) override {
+        const auto seconds = std::chrono::seconds(taking_back_max).count();
+        const pqxx::result found = call("remove_visitor", removal.id, removal.key, seconds);
+        if (found.empty()) return Removed::absent;
+        if (!found[0][0].as<bool>()) return Removed::forbidden;
+        return found[0][1].as<bool>() ? Removed::done : Removed::absent;
+    }
 
     int purge_keys(int rows_max) override { return call("purge_old_keys", rows_max)[0][0].as<int>(); }
 

@@ -27,6 +27,12 @@ Problem key_reused() {
         .status = 422, .type = "/problems/key-reused", .detail = "This Idempotency-Key was used with another name."};
 }
 
+Problem not_added_with_key() {
+    return {.status = 403,
+            .detail = "This Idempotency-Key did not add this visitor in the last " +
+                      std::to_string(taking_back_max.count()) + " minutes."};
+}
+
 Problem no_such_visitor() { return {.status = 404, .detail = "There is no visitor with this number."}; }
 
 Document document(std::string body) {
@@ -96,8 +102,8 @@ void Store::add(Addition addition, ExchangePtr exchange, Done<Added> done) {
     adds_.push({{{std::move(exchange)}, std::move(done)}, std::move(addition)});
 }
 
-void Store::remove(std::int64_t id, ExchangePtr exchange, Done<std::monostate> done) {
-    removes_.push({{{std::move(exchange)}, std::move(done)}, id});
+void Store::remove(Removal removal, ExchangePtr exchange, Done<std::monostate> done) {
+    removes_.push({{{std::move(exchange)}, std::move(done)}, std::move(removal)});
 }
 
 void Store::close() {
@@ -210,11 +216,15 @@ void Store::add_batch(Database& database, std::uint64_t batch, const std::vector
 
 void Store::remove_each(Database& database, std::vector<Remove>& removes) {
     for (Remove& remove : removes) {
-        if (database.remove(remove.id)) {
-            log_.info("visitor_removed", {{"request_id", remove.exchange->request.request_id}, {"id", remove.id}});
+        const Removal& removal = remove.removal;
+        const Removed removed = database.remove(removal);
+        if (removed == Removed::done) {
+            log_.info(removal.key.empty() ? "visitor_removed" : "visitor_taken_back",
+                      {{"request_id", remove.exchange->request.request_id}, {"id", removal.id}});
             remove.answer(std::monostate());
         } else {
-            remove.fail(no_such_visitor());  // in doubt, it may have been there
+            // In doubt, it may have been removed by the first try, or may be still.
+            remove.fail(removed == Removed::absent ? no_such_visitor() : not_added_with_key());
         }
     }
 }

@@ -55,7 +55,7 @@ public:
 
     void read(Question question, ExchangePtr exchange, Done<Document> done);
     void add(Addition addition, ExchangePtr exchange, Done<Added> done);
-    void remove(std::int64_t id, ExchangePtr exchange, Done<std::monostate> done);
+    void remove(Removal removal, ExchangePtr exchange, Done<std::monostate> done);
 
     // Takes no more questions, and returns when all that were asked have been answered.
     void close();
@@ -78,7 +78,7 @@ private:
         std::uint64_t batch = 0;  // with which it was sent; 0: not yet
     };
     struct Remove : Asked<std::monostate> {
-        std::int64_t id = 0;
+        Removal removal;
     };
 
     void answer_first_pages(Database& database, std::vector<Read>& reads);

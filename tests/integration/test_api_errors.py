@@ -176,6 +176,19 @@ class ConfiguredOtherwiseTest(ContractTest):
             self.assertEqual(self.stack.request('HEAD', '/api/visitors.csv', headers).status, 403)
         self.assertEqual(self.stack.get(f'/api/visitors/{id_}').status, 200)
 
+    def test_without_a_token_configured_who_added_a_visitor_takes_it_back(self):
+        key = f'back-{os.urandom(8).hex()}'
+        id_ = self.stack.sql('WITH added AS (INSERT INTO visitors (name) VALUES (\'taken back\') RETURNING *) '
+                             'INSERT INTO idempotency_keys (key, requested_name, visitor_id, created_at) '
+                             f"SELECT '{key}', name, id, created_at FROM added RETURNING visitor_id")[0][0]
+        path = f'/api/visitors/{id_}'
+        for headers in ({'Idempotency-Key': ''}, {'Idempotency-Key': f'{key}x'},
+                        {'Idempotency-Key': key, 'Authorization': f'Bearer {stacks.TOKEN}'}):
+            with self.subTest(headers):
+                self.assert_problem(self.stack.request('DELETE', path, headers), 403, path=path)
+        self.assertEqual(self.stack.request('DELETE', path, {'Idempotency-Key': key}).status, 204)
+        self.assert_problem(self.stack.request('DELETE', path, {'Idempotency-Key': key}), 404, path=path)
+
     def test_too_many_additions_from_one_address_get_429(self):
         keys = [os.urandom(8).hex() for _ in range(300)]
         client = self.stack.client()

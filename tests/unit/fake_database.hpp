@@ -162,10 +162,16 @@ public:
             return batch->second;
         });
     }
-    bool remove(std::int64_t id) override {
-        return call("remove " + std::to_string(id), [&] {
+    // What was added is as young as it can be.
+    Removed remove(const Removal& removal) override {
+        return call("remove " + std::to_string(removal.id), [&] {
+            if (!server_.visitors_.contains(removal.id)) return Removed::absent;
+            const auto known = server_.keys_.find(removal.key);
+            const bool theirs = known != server_.keys_.end() && known->second.visitor.id == removal.id;
+            if (!removal.key.empty() && !theirs) return Removed::forbidden;
             ++server_.commits_;
-            return server_.visitors_.erase(id) != 0;
+            server_.visitors_.erase(removal.id);
+            return Removed::done;
         });
     }
     int purge_keys(int) override {

@@ -70,6 +70,14 @@ Request as_admin(std::string method, std::string path, std::string authorization
     return {.method = std::move(method), .path = std::move(path), .authorization = std::move(authorization)};
 }
 
+// The fixture's own visitor, 1, was added without a key.
+Request take_back(std::string path, std::string key, std::string authorization = {}) {
+    return {.method = "DELETE",
+            .path = std::move(path),
+            .idempotency_key = std::move(key),
+            .authorization = std::move(authorization)};
+}
+
 const std::vector<Row> rows{
     {"the index", {.method = "GET", .path = "/api"}, 200, "Content-Type", "application/json"},
     {"the index takes no parameters", {.method = "GET", .path = "/api", .query = "a=b"}, 400},
@@ -132,6 +140,13 @@ const std::vector<Row> rows{
     {"another scheme", as_admin("DELETE", "/api/visitors/1", "Basic s3cret"), 401},
     {"the scheme in other letters", as_admin("DELETE", "/api/visitors/99", "bearer s3cret"), 404},
     {"a deletion", as_admin("DELETE", "/api/visitors/1", "Bearer s3cret"), 204},
+    {"a deletion whatever key it has", take_back("/api/visitors/1", "a key", "Bearer s3cret"), 204},
+    {"a wrong token whatever key it has", take_back("/api/visitors/1", "k", "Bearer s3creT"), 401},
+    {"a key that did not add the visitor", take_back("/api/visitors/1", "k"), 403},
+    {"a key and no visitor", take_back("/api/visitors/99", "k"), 404},
+    {"a key and no number", take_back("/api/visitors/one", "k"), 404},
+    {"a malformed key and no visitor", take_back("/api/visitors/99", "a key"), 400},
+    {"the export takes no key", {.method = "GET", .path = "/api/visitors.csv", .idempotency_key = "k"}, 401},
     {"the export without the token", as_admin("GET", "/api/visitors.csv", ""), 401},
     {"the export's HEAD", as_admin("HEAD", "/api/visitors.csv", "Bearer s3cret"), 200, "Cache-Control", "no-store"},
     {"the export's HEAD without the token", as_admin("HEAD", "/api/visitors.csv", ""), 401},
@@ -194,6 +209,21 @@ BOOST_AUTO_TEST_CASE(without_a_configured_token_every_token_is_forbidden) {
         router(exchange);
         BOOST_TEST(exchange->response().status == 403);
     }
+}
+
+BOOST_AUTO_TEST_CASE(without_a_configured_token_a_key_takes_back_what_it_added) {
+    Service service;
+    const auto router = std::bind_front(route, make_routes(service.store, {}, service.log), std::ref(service.log));
+    BOOST_REQUIRE(header(service.ask(with_key("k")), "Location") == "/api/visitors/2");
+    const auto status = [&router](const char* path, const char* key) {
+        const auto exchange = exchange_for(take_back(path, key));
+        router(exchange);
+        return exchange->response().status;
+    };
+    BOOST_TEST(status("/api/visitors/2", "") == 403);
+    BOOST_TEST(status("/api/visitors/2", "other") == 403);
+    BOOST_TEST(status("/api/visitors/2", "k") == 204);
+    BOOST_TEST(status("/api/visitors/2", "k") == 404);
 }
 
 BOOST_AUTO_TEST_CASE(the_export_has_every_row_in_order_however_many_chunks_it_takes) {

@@ -43,9 +43,9 @@ struct Fixture {
         });
         return exchange;
     }
-    std::shared_ptr<FakeExchange> remove(std::int64_t id) {
+    std::shared_ptr<FakeExchange> remove(std::int64_t id, std::string key = {}) {
         auto exchange = exchange_for();
-        store.remove(id, exchange, [](Exchange& asker, const Result<std::monostate>& removed) {
+        store.remove({id, std::move(key)}, exchange, [](Exchange& asker, const Result<std::monostate>& removed) {
             Response response{.status = removed ? 204 : removed.error().status};
             response.set_body(removed ? "" : std::string(removed.error().type));
             asker.respond(response);
@@ -271,6 +271,30 @@ BOOST_AUTO_TEST_CASE(a_deletion_whose_answer_is_lost_is_unknown_only_if_it_canno
     it.server.fail_next({DatabaseFault::lost, true});
     BOOST_TEST(body(it.remove(last)->response()) == "/problems/outcome-unknown");
     BOOST_TEST(it.remove(last)->response().status == 404);
+}
+
+BOOST_AUTO_TEST_CASE(a_key_takes_back_what_it_added_and_nothing_else) {
+    Fixture it;
+    it.wait_until_connected();
+    it.add("Ada", "key")->response();
+    const std::int64_t last = it.server.visitors().rbegin()->first;
+    BOOST_TEST(it.remove(1, "key")->response().status == 403);
+    BOOST_TEST(it.remove(last, "other")->response().status == 403);
+    BOOST_TEST(it.remove(last + 1, "key")->response().status == 404);
+    BOOST_TEST(it.remove(last, "key")->response().status == 204);
+    BOOST_TEST(it.remove(last, "key")->response().status == 404);
+}
+
+BOOST_AUTO_TEST_CASE(taking_back_whose_answer_is_lost_is_unknown_unless_it_can_be_done_again) {
+    Fixture it;
+    it.wait_until_connected();
+    it.add("Ada", "key")->response();
+    const std::int64_t last = it.server.visitors().rbegin()->first;
+    it.server.fail_next({DatabaseFault::lost, false});
+    BOOST_TEST(body(it.remove(last, "other")->response()) == "/problems/outcome-unknown");
+    it.server.fail_next({DatabaseFault::lost, true});
+    BOOST_TEST(body(it.remove(last, "key")->response()) == "/problems/outcome-unknown");
+    BOOST_TEST(it.remove(last, "key")->response().status == 404);
 }
 
 BOOST_AUTO_TEST_CASE(of_two_that_delete_the_same_one_does) {
