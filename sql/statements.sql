@@ -72,8 +72,8 @@ PREPARE add_batch_with_keys AS
     FROM answer ORDER BY number;
 
 -- A row where there is the visitor: whether it may be removed, and whether it was. With a key ($2) only if that added it within
--- so many seconds ($3); under its number another one may have been inserted by hand, at another time. What may be removed
--- and was not is gone by then: another statement, under way when this one began, was faster.
+-- so many seconds ($3); under its number another one may have been inserted by hand, at another time. Only asked for where $4
+-- is false; else what may be removed and was not is gone by then: another statement, under way when this one began, was faster.
 PREPARE remove_visitor AS
     WITH found AS MATERIALIZED (
         SELECT v.id, $2::text = '' OR v.created_at > clock_timestamp() - $3::int * interval '1 second' AND EXISTS (
@@ -81,7 +81,7 @@ PREPARE remove_visitor AS
             WHERE k.key = $2 AND k.visitor_id = v.id AND k.created_at = v.created_at) AS allowed
         FROM visitors AS v WHERE v.id = $1
     ), removed AS (
-        DELETE FROM visitors USING found WHERE visitors.id = found.id AND allowed RETURNING visitors.id
+        DELETE FROM visitors USING found WHERE visitors.id = found.id AND allowed AND $4::boolean RETURNING visitors.id
     )
     SELECT allowed, EXISTS (SELECT FROM removed) FROM found;
 

@@ -52,6 +52,7 @@ enum class Removed {
     done,
     absent,     // there is no such visitor
     forbidden,  // the key did not add this one, or too long ago
+    unmatched,  // it may be removed, but is not the one that was meant
 };
 
 // Every call may throw DatabaseError. A call that writes has committed durably when it returns.
@@ -68,7 +69,8 @@ public:
     // One statement, one commit; the answers are in the order of the additions. `batch_key` (1 to 64 bytes) makes it
     // harmless to send the same batch twice.
     virtual std::vector<Added> add(const std::string& batch_key, const std::vector<Addition>& additions) = 0;
-    virtual Removed remove(const Removal& removal) = 0;
+    // `matched`: it is the one that was meant; else nothing is removed.
+    virtual Removed remove(const Removal& removal, bool matched) = 0;
     // Forgets the keys of clients and of batches that are older than they have to be, at most `rows_max` of each;
     // returns how many it forgot of the kind of which it forgot more.
     virtual int purge_keys(int rows_max) = 0;

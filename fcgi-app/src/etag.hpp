@@ -1,4 +1,4 @@
-// Entity tags (RFC 9110, 8.8.3): making one for a body, and finding it among a client's. Knows nothing of what a body says.
+// Entity tags (RFC 9110, 8.8.3): making one for a body, and finding it among a client's (13.1). Knows nothing of what a body says.
 // Pure functions: any thread.
 #pragma once
 
@@ -23,6 +23,25 @@ inline std::string strong_etag(std::string_view body) {
 inline bool if_none_match(std::string_view header, std::string_view etag) {
     if (header.find_first_not_of(" \t*") == header.npos) return std::ranges::count(header, '*') == 1;
     return header.find(etag) != header.npos;
+}
+
+// Whether If-Match lists `etag`, or is `*` or absent (13.1.1). A strong comparison but for W/: nginx weakens what it compresses. Where
+// the list is malformed it ends: what is not certain to be meant is not done.
+inline bool if_match(std::string_view header, std::string_view etag) {
+    if (header.empty() || header == "*") return true;
+    constexpr std::string_view blanks = " \t";
+    constexpr std::string_view gaps = " \t,";
+    while (true) {
+        header.remove_prefix(std::min(header.find_first_not_of(gaps), header.size()));
+        if (header.starts_with("W/")) header.remove_prefix(2);
+        const auto end = header.starts_with('"') ? header.find('"', 1) : header.npos;
+        if (end == header.npos) return false;
+        const std::string_view tag = header.substr(0, end + 1);
+        header.remove_prefix(tag.size());
+        header.remove_prefix(std::min(header.find_first_not_of(blanks), header.size()));
+        if (!header.empty() && header.front() != ',') return false;
+        if (tag == etag) return true;
+    }
 }
 
 }  // namespace app

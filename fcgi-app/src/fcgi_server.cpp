@@ -320,6 +320,7 @@ void FcgiServer::receive(const std::shared_ptr<Connection>& connection) {
                     .body = read_body(fcgi),
                     .request_id = param(fcgi, "REQUEST_ID"),
                     .idempotency_key = param(fcgi, "HTTP_IDEMPOTENCY_KEY"),
+                    .if_match = param(fcgi, "HTTP_IF_MATCH"),
                     .if_none_match = param(fcgi, "HTTP_IF_NONE_MATCH"),
                     .authorization = param(fcgi, "HTTP_AUTHORIZATION"),
                     .sec_fetch_site = param(fcgi, "HTTP_SEC_FETCH_SITE")};

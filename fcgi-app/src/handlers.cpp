@@ -108,8 +108,11 @@ Result<VisitorQuestion> ask_visitor(const Service&, const Request& request) {
     return VisitorQuestion{*id};
 }
 
-// A 304 has the headers that tell its document apart, and nothing of what is in it (RFC 9110, 15.4.5).
-void answer_document(Exchange& exchange, const Document& document) {
+// If-Match goes first (RFC 9110, 13.2.2). A 304 has the headers that tell its document apart, and nothing of what is in it (RFC 9110, 15.4.5).
+void answer_document(Exchange& exchange, const Document& document, Log& log) {
+    if (!if_match(exchange.request.if_match, document.etag)) {
+        return refuse(exchange, {.status = 412, .detail = "The document is not the one that If-Match names."}, log);
+    }
     Response response{.status = 200, .headers = {{"ETag", document.etag}, {"Cache-Control", "no-cache"}}};
     if (!document.next.empty()) response.headers.push_back({"Link", '<' + document.next + ">; rel=\"next\""});
     if (if_none_match(exchange.request.if_none_match, document.etag)) {
@@ -122,7 +125,10 @@ void answer_document(Exchange& exchange, const Document& document) {
 }
 
 void read(const Service& service, const ExchangePtr& exchange, const Question& question) {
-    service.store.read(question, exchange, or_refuse(service, answer_document));
+    const auto answer = [&log = service.log](Exchange& reader, const Document& document) {
+        answer_document(reader, document, log);
+    };
+    service.store.read(question, exchange, or_refuse(service, answer));
 }
 
 // The body is read only where all that is around it is right.

@@ -21,6 +21,7 @@ struct Request {
     std::string body;
     std::string request_id;
     std::string idempotency_key;
+    std::string if_match;
     std::string if_none_match;
     std::string authorization;
     std::string sec_fetch_site;

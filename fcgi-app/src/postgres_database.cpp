@@ -140,11 +140,12 @@ public:
         return added;
     }
 
-    Removed remove(const Removal& removal) override {
+    Removed remove(const Removal& removal, bool matched) override {
         const auto seconds = std::chrono::seconds(taking_back_max).count();
-        const pqxx::result found = call("remove_visitor", removal.id, removal.key, seconds);
+        const pqxx::result found = call("remove_visitor", removal.id, removal.key, seconds, matched);
         if (found.empty()) return Removed::absent;
         if (!found[0][0].as<bool>()) return Removed::forbidden;
+        if (!matched) return Removed::unmatched;
         return found[0][1].as<bool>() ? Removed::done : Removed::absent;
     }
 

@@ -35,6 +35,15 @@ Problem not_added_with_key() {
 
 Problem no_such_visitor() { return {.status = 404, .detail = "There is no visitor with this number."}; }
 
+Problem other_version() {
+    return {.status = 412, .detail = "The visitor is not the one that If-Match names. Nothing was deleted."};
+}
+
+Problem refusal_of(Removed removed) {
+    if (removed == Removed::absent) return no_such_visitor();
+    return removed == Removed::forbidden ? not_added_with_key() : other_version();
+}
+
 Document document(std::string body) {
     std::string etag = strong_etag(body);
     return {.body = std::make_shared<const std::string>(std::move(body)), .etag = std::move(etag)};
@@ -65,6 +74,13 @@ void answer_visitors(Database& database, const std::vector<std::int64_t>& ids, A
     for (const Visitor& visitor : database.visitors(ids))
         answers.emplace(VisitorQuestion{visitor.id}, document(to_json(visitor)));
     for (const std::int64_t id : ids) answers.emplace(VisitorQuestion{id}, no_such_visitor());
+}
+
+// Whether what reading this visitor gives has a tag that If-Match lists. It still does when it is removed: visitors do not change.
+bool has_tag(Database& database, std::int64_t id, const std::string& header) {
+    if (header.empty()) return true;
+    const std::vector<Visitor> found = database.visitors({id});
+    return !found.empty() && if_match(header, document(to_json(found.front())).etag);
 }
 
 Result<Document> answer_alone(Database& database, const Question& question) {
@@ -217,14 +233,15 @@ void Store::add_batch(Database& database, std::uint64_t batch, const std::vector
 void Store::remove_each(Database& database, std::vector<Remove>& removes) {
     for (Remove& remove : removes) {
         const Removal& removal = remove.removal;
-        const Removed removed = database.remove(removal);
+        const Request& request = remove.exchange->request;
+        const Removed removed = database.remove(removal, has_tag(database, removal.id, request.if_match));
         if (removed == Removed::done) {
             log_.info(removal.key.empty() ? "visitor_removed" : "visitor_taken_back",
-                      {{"request_id", remove.exchange->request.request_id}, {"id", removal.id}});
+                      {{"request_id", request.request_id}, {"id", removal.id}});
             remove.answer(std::monostate());
         } else {
             // In doubt, it may have been removed by the first try, or may be still.
-            remove.fail(removed == Removed::absent ? no_such_visitor() : not_added_with_key());
+            remove.fail(refusal_of(removed));
         }
     }
 }

@@ -43,6 +43,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t cou
 
     const std::string etag = app::strong_etag(text);
     require(app::if_none_match(etag, etag) && app::if_none_match("\"x\", W/" + etag + " ,", etag));
+    require(app::if_match(etag, etag) && app::if_match("\"x\", W/" + etag + " ,", etag));
+    require(!app::if_match(text, etag) || text.empty() || app::if_none_match(text, etag));
     require(!app::if_none_match(text, etag) || text.find('*') != text.npos || text.find('"') != text.npos);
     return 0;
 }

@@ -163,6 +163,8 @@ class ServiceTest(ContractTest):
         for method in ('GET', 'HEAD'):
             yield one, method, '/api/visitors/9223372036854775807', None, None
             yield one, method, visitor, {'If-None-Match': '*'}, None
+            for path, concrete in ((all_, all_), (one, visitor), ('/api/stats', '/api/stats')):
+                yield path, method, concrete, {'If-Match': '"other"'}, None
         for body in (None, {}, {'name': None}, {'name': 'Ada'}, {'name': '😀' * 50}):
             yield all_, 'POST', all_, None, body
         yield all_, 'POST', all_, key, {'name': 'Ada'}
@@ -177,6 +179,7 @@ class ServiceTest(ContractTest):
         yield one, 'DELETE', visitor, None, None
         yield one, 'DELETE', visitor, {**admin, **other_site}, None
         yield one, 'DELETE', f'{visitor}?x=1', admin, None
+        yield one, 'DELETE', visitor, {**admin, 'If-Match': '"other"'}, None
         yield one, 'DELETE', visitor, admin, None
         yield one, 'DELETE', visitor, admin, None
         yield csv, 'GET', csv, {'Authorization': 'Bearer wrong'}, None

@@ -1,4 +1,4 @@
-// Entity tags: their form, that they tell bodies apart, and If-None-Match by RFC 9110.
+// Entity tags: their form, that they tell bodies apart, and If-Match and If-None-Match by RFC 9110.
 #include "etag.hpp"
 
 #include <algorithm>
@@ -56,15 +56,64 @@ const std::vector<Condition> conditions = {
     {"W/ alone", "W/", false},
 };
 
+// What If-Match judges otherwise: the absent, and what is no list.
+const std::vector<Condition> matches = {
+    {"no header", "", true},
+    {"the tag", R"("abc")", true},
+    {"the tag, weak", R"(W/"abc")", true},
+    {"another tag", R"("abd")", false},
+    {"another tag, weak", R"(W/"abd")", false},
+    {"an empty tag", R"("")", false},
+    {"a tag that goes on", R"("abcd")", false},
+    {"a tag that ends before", R"("ab")", false},
+    {"other case", R"("ABC")", false},
+    {"an asterisk", "*", true},
+    {"a quoted asterisk", R"("*")", false},
+    {"two asterisks", "**", false},
+    {"an asterisk in a list", R"("x", *)", false},
+    {"an asterisk before a list", R"(*, "abc")", false},
+    {"first of a list", R"("abc", "x")", true},
+    {"last of a list", R"("x", W/"y","abc")", true},
+    {"in a list without blanks", R"("x","abc","y")", true},
+    {"in a list with many blanks", "\"x\" \t , \t\"abc\" ", true},
+    {"not in a list", R"("x", "y")", false},
+    {"empty elements", R"(, ,"x",, "abc",)", true},
+    {"empty elements only", ", ,", false},
+    {"blanks only", "  ", false},
+    {"a tag with a comma in it", R"("x,y", "abc")", true},
+    {"a tag with a blank in it", R"("x y", "abc")", true},
+    {"bytes of other scripts in a tag", "\"é\", \"abc\"", true},
+    {"no quotes", "abc", false},
+    {"a quote missing at the end", R"("abc)", false},
+    {"a quote missing at the start", R"(abc")", false},
+    {"a quote alone", "\"", false},
+    {"single quotes", "'abc'", false},
+    {"W/ alone", "W/", false},
+    {"W/ twice", R"(W/W/"abc")", false},
+    {"W/ and a blank", R"(W/ "abc")", false},
+    {"a lower-case w", R"(w/"abc")", false},
+    {"run together with a tag before", R"("x""abc")", false},
+    {"run together with a tag behind", R"("abc""x")", false},
+    {"run together with a word", R"("abc"x)", false},
+    {"behind a word", R"(x "abc")", false},
+    {"between the quotes of others", R"("x,"abc",y")", false},
+    {"before what is no tag", R"("abc", x)", true},
+};
+
 BOOST_AUTO_TEST_SUITE(etag_test, *boost::unit_test::timeout(5))
 
 BOOST_DATA_TEST_CASE(a_condition_is_compared, data::make(conditions), sample) {
     BOOST_TEST(if_none_match(sample.header, etag) == sample.matches);
 }
 
+BOOST_DATA_TEST_CASE(a_precondition_is_compared, data::make(matches), sample) {
+    BOOST_TEST(if_match(sample.header, etag) == sample.matches);
+}
+
 BOOST_AUTO_TEST_CASE(a_tag_matches_itself) {
     for (const char* body : {"", "a", "{\"visitors\":[]}"}) {
         BOOST_TEST(if_none_match(strong_etag(body), strong_etag(body)));
+        BOOST_TEST(if_match(strong_etag(body), strong_etag(body)));
     }
 }
 

@@ -163,12 +163,13 @@ public:
         });
     }
     // What was added is as young as it can be.
-    Removed remove(const Removal& removal) override {
+    Removed remove(const Removal& removal, bool matched) override {
         return call("remove " + std::to_string(removal.id), [&] {
             if (!server_.visitors_.contains(removal.id)) return Removed::absent;
             const auto known = server_.keys_.find(removal.key);
             const bool theirs = known != server_.keys_.end() && known->second.visitor.id == removal.id;
             if (!removal.key.empty() && !theirs) return Removed::forbidden;
+            if (!matched) return Removed::unmatched;
             ++server_.commits_;
             server_.visitors_.erase(removal.id);
             return Removed::done;

@@ -78,6 +78,13 @@ Request take_back(std::string path, std::string key, std::string authorization =
             .authorization = std::move(authorization)};
 }
 
+Request delete_if(std::string path, std::string if_match) {
+    return {.method = "DELETE",
+            .path = std::move(path),
+            .if_match = std::move(if_match),
+            .authorization = "Bearer " + token};
+}
+
 const std::vector<Row> rows{
     {"the index", {.method = "GET", .path = "/api"}, 200, "Content-Type", "application/json"},
     {"the index takes no parameters", {.method = "GET", .path = "/api", .query = "a=b"}, 400},
@@ -140,6 +147,16 @@ const std::vector<Row> rows{
     {"another scheme", as_admin("DELETE", "/api/visitors/1", "Basic s3cret"), 401},
     {"the scheme in other letters", as_admin("DELETE", "/api/visitors/99", "bearer s3cret"), 404},
     {"a deletion", as_admin("DELETE", "/api/visitors/1", "Bearer s3cret"), 204},
+    {"a page that has another tag", {.method = "GET", .path = "/api/visitors", .if_match = "\"x\""}, 412},
+    {"a page's HEAD that has another tag", {.method = "HEAD", .path = "/api/visitors", .if_match = "\"x\""}, 412},
+    {"stats that have another tag", {.method = "GET", .path = "/api/stats", .if_match = "\"x\""}, 412},
+    {"a visitor that has another tag", {.method = "GET", .path = "/api/visitors/1", .if_match = "\"x\""}, 412},
+    {"a visitor that has a tag", {.method = "GET", .path = "/api/visitors/1", .if_match = "*"}, 200},
+    {"a visitor who is not there has no tag", {.method = "GET", .path = "/api/visitors/99", .if_match = "*"}, 404},
+    {"a wrong parameter comes first", {.method = "GET", .path = "/api/stats", .query = "x", .if_match = "\"x\""}, 400},
+    {"a deletion of what has another tag", delete_if("/api/visitors/1", "\"x\""), 412},
+    {"a deletion of what has a tag", delete_if("/api/visitors/1", "*"), 204},
+    {"a deletion of what is not there", delete_if("/api/visitors/99", "\"x\""), 404},
     {"a deletion whatever key it has", take_back("/api/visitors/1", "a key", "Bearer s3cret"), 204},
     {"a wrong token whatever key it has", take_back("/api/visitors/1", "k", "Bearer s3creT"), 401},
     {"a key that did not add the visitor", take_back("/api/visitors/1", "k"), 403},
@@ -176,6 +193,31 @@ BOOST_AUTO_TEST_CASE(an_etag_that_still_stands_is_a_304_without_a_body) {
     BOOST_TEST((again.body == nullptr));
     service.ask(post("{}"));
     BOOST_TEST(service.ask({.method = "GET", .path = "/api/visitors", .if_none_match = etag}).status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(if_match_comes_before_if_none_match) {
+    Service service;
+    const std::string etag = header(service.ask({.method = "GET", .path = "/api/visitors"}), "ETag");
+    const auto status = [&service](std::string match, std::string none_match) {
+        return service
+            .ask({.method = "GET",
+                  .path = "/api/visitors",
+                  .if_match = std::move(match),
+                  .if_none_match = std::move(none_match)})
+            .status;
+    };
+    BOOST_TEST(status("W/" + etag, etag) == 304);
+    BOOST_TEST(status(etag, "\"x\"") == 200);
+    BOOST_TEST(status("\"x\"", etag) == 412);
+}
+
+BOOST_AUTO_TEST_CASE(a_deletion_compares_with_what_reading_the_visitor_gives) {
+    Service service;
+    const std::string etag = header(service.ask({.method = "GET", .path = "/api/visitors/1"}), "ETag");
+    BOOST_TEST(service.ask(delete_if("/api/visitors/1", "\"x\"")).status == 412);
+    BOOST_TEST(service.server.visitors().contains(1));
+    BOOST_TEST(service.ask(delete_if("/api/visitors/1", "\"x\", " + etag)).status == 204);
+    BOOST_TEST(service.ask(delete_if("/api/visitors/1", etag)).status == 404);
 }
 
 BOOST_AUTO_TEST_CASE(a_page_names_its_next_one_in_the_body_and_in_the_header) {

@@ -43,8 +43,8 @@ struct Fixture {
         });
         return exchange;
     }
-    std::shared_ptr<FakeExchange> remove(std::int64_t id, std::string key = {}) {
-        auto exchange = exchange_for();
+    std::shared_ptr<FakeExchange> remove(std::int64_t id, std::string key = {}, std::string if_match = {}) {
+        auto exchange = exchange_for({.if_match = std::move(if_match)});
         store.remove({id, std::move(key)}, exchange, [](Exchange& asker, const Result<std::monostate>& removed) {
             Response response{.status = removed ? 204 : removed.error().status};
             response.set_body(removed ? "" : std::string(removed.error().type));
@@ -283,6 +283,18 @@ BOOST_AUTO_TEST_CASE(a_key_takes_back_what_it_added_and_nothing_else) {
     BOOST_TEST(it.remove(last + 1, "key")->response().status == 404);
     BOOST_TEST(it.remove(last, "key")->response().status == 204);
     BOOST_TEST(it.remove(last, "key")->response().status == 404);
+}
+
+BOOST_AUTO_TEST_CASE(a_condition_is_looked_at_last) {
+    Fixture it;
+    it.wait_until_connected();
+    it.add("Ada", "key")->response();
+    const std::int64_t last = it.server.visitors().rbegin()->first;
+    BOOST_TEST(it.remove(last + 1, "key", "*")->response().status == 404);
+    BOOST_TEST(it.remove(last, "other", "\"x\"")->response().status == 403);
+    BOOST_TEST(it.remove(last, "key", "\"x\"")->response().status == 412);
+    BOOST_TEST(it.server.visitors().contains(last));
+    BOOST_TEST(it.remove(last, "key", "*")->response().status == 204);
 }
 
 BOOST_AUTO_TEST_CASE(taking_back_whose_answer_is_lost_is_unknown_unless_it_can_be_done_again) {
