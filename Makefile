@@ -14,7 +14,10 @@ FUZZ_SECONDS ?= 60
 SECONDS ?= 600
 SEED ?=
 
+# -p: what the caller's BASH_ENV, CDPATH or functions say does not count. Scripts are given to it, as a copy may have lost its exec bits.
 SHELL := /bin/bash
+.SHELLFLAGS := -p -c
+script := LC_ALL=C.UTF-8 $(SHELL) -p
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
@@ -64,85 +67,85 @@ help: ## Show this list
 
 .PHONY: run start stop status build test
 run: ## Start as below, show the logs, stop on Ctrl-C (first time a few minutes, then under 10 s)
-	@local/packages run build
+	@$(script) local/packages run build
 	@$(compile) build
-	@local/run $(build)/fcgi-app
+	@$(script) local/run $(build)/fcgi-app
 
 start: ## Install what is missing, build, start PostgreSQL, the app and nginx (warm: under 3 s)
-	@local/packages run build
+	@$(script) local/packages run build
 	@$(compile) build
-	@local/start $(build)/fcgi-app
+	@$(script) local/start $(build)/fcgi-app
 
 stop: ## Let requests in flight complete, then stop everything (1 s, or as long as a request takes)
-	@local/stop
+	@$(script) local/stop
 
 status: ## One line per part; succeeds only if all are up and /health is 200 (at once)
-	@local/status
+	@$(script) local/status
 
 build: $(build)/fcgi-app ## Compile the app to build/release/fcgi-app (a few minutes, then seconds)
 	@:
 
 test: ## Every test: unit, README, integration, browser, faults (installs what is missing; about 20 minutes)
-	@local/packages run build unit readme integration browser
+	@$(script) local/packages run build unit readme integration browser
 	@$(compile) build $(build)/unit_tests $(side_objects)
 	@tests/run
 
 ##@ Checks
 .PHONY: unit readme integration browser faults soak sanitize lint format bench fuzz
 unit: ## The unit tests alone, without server or database (seconds)
-	@local/packages build unit
+	@$(script) local/packages build unit
 	@$(compile) $(build)/unit_tests
 	@tests/run unit
 
 readme: ## Whether the README and its companions are right: runs their commands, looks for what they name (seconds)
-	@local/packages run build unit readme integration
+	@$(script) local/packages run build unit readme integration
 	@$(compile) build $(build)/unit_tests
 	@tests/run readme
 
 integration: ## The integration tests alone; likewise make browser and make faults (minutes each)
 integration browser faults:
-	@local/packages run build integration $(filter browser,$@)
+	@$(script) local/packages run build integration $(filter browser,$@)
 	@$(compile) build
 	@tests/run $@
 
 soak: ## The faults' main test for SECONDS=600; SEED=… repeats a run
-	@local/packages run build integration
+	@$(script) local/packages run build integration
 	@$(compile) build
 	@tests/faults/soak.py --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 sanitize: ## The unit tests under address, undefined and thread sanitizer (a few minutes)
-	@local/packages build unit
+	@$(script) local/packages build unit
 	@$(compile) SANITIZE=address,undefined build/address-undefined/unit_tests
 	@$(compile) SANITIZE=thread build/thread/unit_tests
 	@TSAN_OPTIONS=$(tsan_options) tests/run unit:address-undefined unit:thread
 
 lint: ## Format, clang-tidy, shellcheck, nginx -t, include direction (under 2 minutes)
-	@local/packages run build lint
+	@$(script) local/packages run build lint
 	@tests/lint
 
 format: ## Format the C++ sources in place (at once)
-	@local/packages lint
+	@$(script) local/packages lint
 	@clang-format -i $(formatted)
 
 bench: ## Measure each path beside its limit and its peers; asserts nothing (15 minutes; QUICK=1: 3)
-	@local/packages run build bench
+	@$(script) local/packages run build bench
 	@$(compile) build $(bench_built)
 	@tests/bench/run $(if $(QUICK),--quick)
 
 fuzz: ## Fuzz what reads foreign bytes, FUZZ_SECONDS=60 for each target
-	@local/packages build lint
+	@$(script) local/packages build lint
 	@$(compile) SANITIZE=fuzzer CXX=clang++ run-fuzz-targets
 
 ##@ Database
 .PHONY: migrate backup restore
 migrate: ## Apply what is new in sql/ to the running database; start does it too (at once)
-	@local/migrate
+	@$(script) local/migrate
 
 backup: ## Write the running database to backups/, while everybody goes on; also the containers' (seconds)
-	@local/backup
+	@$(script) local/backup
 
 restore: ## FILE=backups/… takes the database's place; what was there is kept (seconds)
-	@local/restore
+	@$(script) local/restore
 
 ##@ Docker
 # Production; compose.override.yaml is for `make dev`.
@@ -151,7 +154,7 @@ up down logs test-containers: export COMPOSE_FILE := $(COMPOSE_FILE)
 dev: export COMPOSE_FILE := $(COMPOSE_FILE):compose.override.yaml
 .PHONY: up down logs dev test-containers sbom scan pin
 up: ## The same service by Docker Compose (first time some minutes, then seconds)
-	@local/secrets
+	@$(script) local/secrets
 	docker compose up --detach --build --wait
 
 down: ## Stop it; the data stays in its volume
@@ -161,7 +164,7 @@ logs: ## Follow its logs
 	docker compose logs --follow
 
 dev: ## As up, in the foreground, with live reload of the sources, the page and nginx's configuration
-	@local/secrets
+	@$(script) local/secrets
 	docker compose up --build
 
 test-containers: ## Test images and Compose on a Docker engine, without touching what runs (about 10 minutes)
@@ -169,13 +172,13 @@ test-containers: ## Test images and Compose on a Docker engine, without touching
 
 sbom: ## List what is built from source as SPDX: build/fcgi-app.spdx.json (at once)
 	@mkdir -p build
-	@local/sbom >build/fcgi-app.spdx.json && echo build/fcgi-app.spdx.json
+	@sh local/sbom >build/fcgi-app.spdx.json && echo build/fcgi-app.spdx.json
 
 scan: ## Look for known vulnerabilities with Trivy; needs internet (minutes)
-	@local/scan
+	@$(script) local/scan
 
 pin: ## Write today's digests of the base images into the Dockerfiles; needs internet (at once)
-	@local/pin
+	@$(script) local/pin
 
 ##@ Tidy
 .PHONY: clean

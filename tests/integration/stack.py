@@ -30,6 +30,10 @@ PARTS = ('postgres', 'app', 'nginx')
 # How psql is told to write what is no value; no text in a test is this.
 NULL = '\x02null\x03'
 
+# Nothing of libpq's is taken from whoever runs the tests.
+PSQL_ENVIRONMENT = {'PGCLIENTENCODING': 'UTF8', 'LC_ALL': 'C.UTF-8',
+                    **{name: value for name, value in os.environ.items() if not name.startswith('PG') and name != 'LC_ALL'}}
+
 # A first start may compile everything, with sanitizers on a busy machine.
 MAKE_TIMEOUT_S = 900
 ANSWER_TIMEOUT_S = 15
@@ -356,7 +360,7 @@ class Stack:
     def sql(self, text):
         """The rows of `text` (one statement or several) as tuples of str or None, as PostgreSQL's superuser."""
         result = subprocess.run(self.psql_command(), input=text.encode(), capture_output=True, cwd='/', timeout=120,
-                                env={**os.environ, 'PGCLIENTENCODING': 'UTF8'})
+                                env=PSQL_ENVIRONMENT)
         if result.returncode != 0:
             raise RuntimeError(f'psql: {result.stderr.decode(errors="replace")}\n{text[:500]}')
         rows = csv.reader(io.StringIO(result.stdout.decode('utf-8'), newline=''))
@@ -456,7 +460,7 @@ class SqlSession:
 
     def __init__(self, stack):
         self.process = subprocess.Popen(stack.psql_command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        cwd='/', text=True, encoding='utf-8')
+                                        cwd='/', text=True, encoding='utf-8', env=PSQL_ENVIRONMENT)
 
     def execute(self, text):
         """Returns the lines that `text` printed, once it is done."""
