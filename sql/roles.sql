@@ -1,27 +1,27 @@
--- The two roles, made or mended: run before the migrations, each time, by sql/migrate. Roles belong to
--- the whole server and not to the database, so they are not a migration. The psql variable `password`
--- holds the app's password.
+-- The two roles, made or mended: run before the migrations, each time, by sql/migrate. Roles belong to the whole server and not
+-- to the database, so they are not a migration. The app's password is set by sql/migrate itself. A superuser is not needed for
+-- roles that are as they should be, nor is one to make them.
 
--- A statement that fails would else be logged, with the password in it.
-SET log_min_error_statement = panic;
-
-SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'visitors_owner') AS make_owner,
-       NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'visitors_app') AS make_app
-\gset
-\if :make_owner
-CREATE ROLE visitors_owner NOLOGIN;
-\endif
-\if :make_app
-CREATE ROLE visitors_app;
-\endif
+SELECT format('CREATE ROLE %I', name) FROM unnest('{visitors_owner, visitors_app}'::text[]) AS name
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \gexec
 
 -- Owns the schema and changes it (migrations SET ROLE to it); nobody logs in as it.
+ALTER ROLE visitors_owner NOLOGIN;
 COMMENT ON ROLE visitors_owner IS 'Owns the schema of visitors; migrations run as it.';
 
--- May do what the app's statements do, and nothing else (the grants stand in the migrations).
-ALTER ROLE visitors_app LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'password';
+-- May do what the app's statements do, and nothing else (the grants stand in grants.sql).
+ALTER ROLE visitors_app LOGIN INHERIT NOCREATEROLE CONNECTION LIMIT -1 VALID UNTIL 'infinity';
 COMMENT ON ROLE visitors_app IS 'The role that fcgi-app logs in as.';
+-- Only a superuser may say these, also where they change nothing.
+SELECT 'ALTER ROLE visitors_app NOSUPERUSER NOCREATEDB NOREPLICATION NOBYPASSRLS'
+FROM pg_roles WHERE rolname = 'visitors_app' AND (rolsuper OR rolcreatedb OR rolreplication OR rolbypassrls) \gexec
 
+-- Whatever else it was set to, for all databases or for one. (What the app itself relies on it asks for when it connects.)
+SELECT format('ALTER ROLE visitors_app IN DATABASE %I RESET ALL', datname)
+FROM pg_db_role_setting JOIN pg_database AS d ON d.oid = setdatabase
+WHERE setrole = 'visitors_app'::regrole \gexec
+BEGIN;
+ALTER ROLE visitors_app RESET ALL;
 -- Below the app's own limit for one database call (APP_DATABASE_CALL_MS, 2500), so that a slow
 -- statement ends with an error on a good connection rather than with a connection that is cut.
 ALTER ROLE visitors_app SET statement_timeout = '2200ms';
@@ -29,5 +29,7 @@ ALTER ROLE visitors_app SET lock_timeout = '2s';
 ALTER ROLE visitors_app SET idle_in_transaction_session_timeout = '5s';
 -- Ends the work of an app that was killed, instead of finishing it for nobody.
 ALTER ROLE visitors_app SET client_connection_check_interval = '2s';
-
-RESET log_min_error_statement;
+-- The counters are kept by triggers. The app may not say so itself, and this goes before what the database is set to.
+SELECT 'ALTER ROLE visitors_app SET session_replication_role = origin'
+WHERE current_setting('is_superuser') = 'on' \gexec
+COMMIT;
