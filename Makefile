@@ -2,10 +2,18 @@
 # Plain file targets (`make build`, `make build/release/unit_tests`) need a compiler and the libraries, nothing
 # else: the container's builder stage calls them as they are. What installs packages says so in its line.
 
-# Knobs, for the command line or the environment.
-CXXFLAGS ?= -O2 -g
-# address,undefined or thread: a build of its own under build/, so that no variant ever rebuilds another.
+# Knobs, for the command line or the environment. Changed flags rebuild what they reach.
+CXXFLAGS ?= $(if $(DEBUG),-Og -g3,-O2 -g)
+# Anything: for a debugger. SANITIZE: address,undefined or thread. Each is a build of its own under build/, so that no variant ever
+# rebuilds another.
+DEBUG    ?=
 SANITIZE ?=
+# The tests' own code is compiled for quick compiling; what is tested has the flags above.
+TEST_CXXFLAGS ?= -O0 -U_FORTIFY_SOURCE
+# Anything: show the commands, instead of a line for each file.
+V ?=
+# The beginning of a file's name, or a file and a class: of `make integration`, `browser` and `faults`, these alone.
+ONLY ?=
 # Anything: a warning is an error (for whoever changes the code; another compiler's new warnings must stop no rebuild).
 WERROR ?=
 # How long `make fuzz` lets each target run.
@@ -23,8 +31,11 @@ script := LC_ALL=C.UTF-8 $(SHELL) -p
 MAKEFLAGS += --no-builtin-rules
 
 comma   := ,
-variant := $(if $(SANITIZE),$(subst $(comma),-,$(SANITIZE)),release)
+empty   :=
+space   := $(empty) $(empty)
+variant := $(or $(subst $(space),-,$(strip $(if $(DEBUG),debug) $(subst $(comma),-,$(SANITIZE)))),release)
 build   := build/$(variant)
+quiet   := $(if $(V),,@)
 
 ifneq ($(SANITIZE),)
 ifeq ($(filter $(SANITIZE),address$(comma)undefined thread fuzzer),)
@@ -42,6 +53,8 @@ ifeq ($(SANITIZE),thread)
 export TSAN_OPTIONS := $(tsan_options)
 endif
 cxxflags   = -std=c++20 -I$(build)/app $(CPPFLAGS) $(warnings) $(hardening) $(sanitizer) $(CXXFLAGS) -MMD -MP
+unit_cxxflags = -DBOOST_TEST_DYN_LINK -Ifcgi-app/src $(TEST_CXXFLAGS)
+side_cxxflags = -Ifcgi-app/src $(TEST_CXXFLAGS)
 ldflags    = -pie -Wl,-z,relro,-z,now $(sanitizer) $(LDFLAGS)
 libraries := -lfcgi -lpqxx -lpq -lpthread
 
@@ -55,9 +68,49 @@ bench_built  := $(patsubst tests/%.cpp,$(build)/%,$(bench_source))
 side_objects := $(patsubst tests/%.cpp,$(build)/%.o,$(wildcard tests/fuzz/*.cpp) $(bench_source))
 formatted    := fcgi-app/src/*.[ch]pp $(wildcard tests/unit/*.[ch]pp tests/fuzz/*.[ch]pp) $(bench_source)
 
-# What installs or runs things is a list of steps in order; only the compiling inside is parallel. One at a time, so that two
-# `make start` in one checkout do not write the same objects.
-compile = mkdir -p build && flock build/.lock $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,--jobs=$(shell nproc))
+# What installs or runs things is a list of steps in order; only the compiling inside is parallel. $(call compile,WHAT): one at a time, so
+# that two `make start` in one checkout do not write the same objects; nobody waits for the lock who has nothing to compile.
+inner_make := $(MAKE) --no-print-directory
+jobs        = $(if $(findstring jobserver,$(MAKEFLAGS)),,--jobs=$(shell nproc))
+compile     = mkdir -p build && { $(inner_make) --question $1 2>/dev/null || flock build/.lock $(inner_make) $(jobs) $1; }
+
+# The goals that compile in this very make; the others call it again.
+ifneq ($(filter build build/% run-fuzz-targets,$(MAKECMDGOALS)),)
+
+# make --question and --dry-run change nothing.
+letters    := $(filter-out --%,$(firstword -$(MAKEFLAGS)))
+only_looks := $(findstring n,$(letters))$(findstring q,$(letters))
+
+# What a build was made with. Objects depend on this file, which changes with its text alone.
+flags := $(CXX) $(cxxflags) | $(TEST_CXXFLAGS) | $(ldflags) $(libraries)
+ifneq ($(flags),$(file <$(build)/flags))
+ifdef only_looks
+.PHONY: $(build)/flags
+else
+$(shell mkdir -p $(build))
+$(file >$(build)/flags,$(flags))
+endif
+endif
+
+# For clangd and its like: how each source is compiled, in the variant that was built last.
+json     = "$(subst ",\",$(subst \,\\,$1))"
+command  = $(comma){"directory": $(call json,$(CURDIR)), "file": $(call json,$1), "command": $(call json,$(CXX) $(cxxflags) $2 -c $1)}
+commands = $(foreach source,$(wildcard fcgi-app/src/*.cpp),$(call command,$(source))) \
+	$(foreach source,$(wildcard tests/unit/*.cpp),$(call command,$(source),$(unit_cxxflags))) \
+	$(foreach source,$(wildcard tests/fuzz/*.cpp) $(bench_source),$(call command,$(source),$(side_cxxflags)))
+database := [$(subst ^$(comma),,^$(strip $(commands)))]
+ifneq ($(or $(only_looks),$(database)),$(or $(only_looks),$(file <compile_commands.json)))
+$(if $(shell test -w . && echo writable),$(file >compile_commands.json,$(database)))
+endif
+
+# How many files this make will compile: a dry run counts them, so that each line can say how many are left.
+ifndef only_looks
+to_compile := $(shell $(inner_make) --dry-run $(MAKECMDGOALS) | grep -c '^echo compile ')
+endif
+endif
+started =
+announce = $(if $(only_looks),echo compile $<,$(eval started += $<)$(if $(V),,@echo "  compile $<, $$(($(to_compile) - $(words $(started)))) left"))
+link     = $(if $(V),,@echo '  link $@' &&) $(CXX) $(ldflags) $^ $(libraries) $1 -o $@.next && mv $@.next $@
 
 ##@ Everyday
 .PHONY: help
@@ -65,15 +118,15 @@ help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: run start stop status build test
+.PHONY: run start stop status build check test
 run: ## Start as below, show the logs, stop on Ctrl-C (first time a few minutes, then under 10 s)
 	@$(script) local/packages run build
-	@$(compile) build
+	@$(call compile,$(build)/fcgi-app)
 	@$(script) local/run $(build)/fcgi-app
 
 start: ## Install what is missing, build, start PostgreSQL, the app and nginx (warm: under 3 s)
 	@$(script) local/packages run build
-	@$(compile) build
+	@$(call compile,$(build)/fcgi-app)
 	@$(script) local/start $(build)/fcgi-app
 
 stop: ## Let requests in flight complete, then stop everything (1 s, or as long as a request takes)
@@ -85,38 +138,47 @@ status: ## One line per part; succeeds only if all are up and /health is 200 (at
 build: $(build)/fcgi-app ## Compile the app to build/release/fcgi-app (a few minutes, then seconds)
 	@:
 
-test: ## Every test: unit, README, integration, browser, faults (installs what is missing; about 20 minutes)
+check: ## What an edit needs: unit tests, fast lint, the quick integration tests (under a minute)
+	@$(script) local/packages run build unit integration lint
+	@$(call compile,$(build)/fcgi-app $(build)/unit_tests)
+	@tests/lint fast
+	@tests/run check
+
+test: ## Every test: unit, README, integration, browser, faults (installs what is missing; under 8 minutes)
 	@$(script) local/packages run build unit readme integration browser
-	@$(compile) build $(build)/unit_tests $(side_objects)
+	@$(call compile,$(build)/fcgi-app)
 	@tests/run
 
 ##@ Checks
-.PHONY: unit readme integration browser faults soak sanitize lint format bench fuzz
+.PHONY: unit unit-programs readme integration browser faults soak sanitize lint format bench fuzz
 unit: ## The unit tests alone, without server or database (seconds)
 	@$(script) local/packages build unit
-	@$(compile) $(build)/unit_tests
 	@tests/run unit
+
+# What tests/run compiles beside the tests that need only the app.
+unit-programs:
+	@$(call compile,$(build)/unit_tests $(side_objects))
 
 readme: ## Whether the README and its companions are right: runs their commands, looks for what they name (seconds)
 	@$(script) local/packages run build unit readme integration
-	@$(compile) build $(build)/unit_tests
-	@tests/run readme
+	@$(call compile,$(build)/fcgi-app $(build)/unit_tests)
+	@tests/run readme$(if $(ONLY),:$(ONLY))
 
-integration: ## The integration tests alone; likewise make browser and make faults (minutes each)
+integration: ## The integration tests alone; likewise make browser and make faults; ONLY=… begins the names of those wanted
 integration browser faults:
 	@$(script) local/packages run build integration $(filter browser,$@)
-	@$(compile) build
-	@tests/run $@
+	@$(call compile,$(build)/fcgi-app)
+	@tests/run $@$(if $(ONLY),:$(ONLY))
 
 soak: ## The faults' main test for SECONDS=600; SEED=… repeats a run
 	@$(script) local/packages run build integration
-	@$(compile) build
+	@$(call compile,$(build)/fcgi-app)
 	@tests/faults/soak.py --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 sanitize: ## The unit tests under address, undefined and thread sanitizer (a few minutes)
 	@$(script) local/packages build unit
-	@$(compile) SANITIZE=address,undefined build/address-undefined/unit_tests
-	@$(compile) SANITIZE=thread build/thread/unit_tests
+	@$(call compile,SANITIZE=address$(comma)undefined build/address-undefined/unit_tests)
+	@$(call compile,SANITIZE=thread build/thread/unit_tests)
 	@TSAN_OPTIONS=$(tsan_options) tests/run unit:address-undefined unit:thread
 
 lint: ## Format, clang-tidy, shellcheck, nginx -t, include direction (under 2 minutes)
@@ -129,12 +191,12 @@ format: ## Format the C++ sources in place (at once)
 
 bench: ## Measure each path beside its limit and its peers; asserts nothing (15 minutes; QUICK=1: 3)
 	@$(script) local/packages run build bench
-	@$(compile) build $(bench_built)
+	@$(call compile,$(build)/fcgi-app $(bench_built))
 	@tests/bench/run $(if $(QUICK),--quick)
 
 fuzz: ## Fuzz what reads foreign bytes, FUZZ_SECONDS=60 for each target
 	@$(script) local/packages build lint
-	@$(compile) SANITIZE=fuzzer CXX=clang++ run-fuzz-targets
+	@mkdir -p build && flock build/.lock $(inner_make) $(jobs) SANITIZE=fuzzer CXX=clang++ run-fuzz-targets
 
 ##@ Database
 .PHONY: migrate backup restore
@@ -185,37 +247,40 @@ pin: ## Write today's digests of the base images into the Dockerfiles; needs int
 clean: ## Remove what was built; never what the service wrote
 	rm -rf build
 
-# Rules. Each object depends on this file too: changed flags rebuild it.
+# Rules. A program takes its place when it is whole: another make may be copying it.
 $(build)/fcgi-app: $(app_objects)
-	$(CXX) $(ldflags) $^ $(libraries) -o $@
+	$(call link)
 
 $(build)/unit_tests: $(unit_objects) $(core_objects)
-	$(CXX) $(ldflags) $^ $(libraries) -lboost_unit_test_framework -o $@
+	$(call link,-lboost_unit_test_framework)
 
-$(build)/app/%.o: fcgi-app/src/%.cpp Makefile
+$(build)/app/%.o: fcgi-app/src/%.cpp $(build)/flags
 	@mkdir -p $(@D)
-	$(CXX) $(cxxflags) -c $< -o $@
+	$(announce)
+	$(quiet)$(CXX) $(cxxflags) -c $< -o $@
 
 # The app's SQL in it: each statement's name and text.
 $(build)/app/statements.hpp: sql/statements.sql Makefile
 	@mkdir -p $(@D)
-	(echo 'constexpr const char* statements[][2] = {'; \
+	$(quiet)(echo 'constexpr const char* statements[][2] = {'; \
 		sed -n '/^PREPARE/,/;$$/ { s/^PREPARE \(.*\) AS$$/{"\1", R"sql(/; s/;$$/)sql"},/; p; }' $<; echo '};') >$@
 
 $(build)/app/postgres_database.o: $(build)/app/statements.hpp
 
-$(build)/unit/%.o: tests/unit/%.cpp Makefile
+$(build)/unit/%.o: tests/unit/%.cpp $(build)/flags
 	@mkdir -p $(@D)
-	$(CXX) $(cxxflags) -DBOOST_TEST_DYN_LINK -Ifcgi-app/src -c $< -o $@
+	$(announce)
+	$(quiet)$(CXX) $(cxxflags) $(unit_cxxflags) -c $< -o $@
 
-# Each program of the benchmark is one file; the empty answer is given by the app's own responder.
-$(build)/bench/%.o: tests/bench/%.cpp Makefile
+# Each program of the benchmark is one file, optimised as the app is; the empty answer is given by the app's own responder.
+$(build)/bench/%.o: tests/bench/%.cpp $(build)/flags
 	@mkdir -p $(@D)
-	$(CXX) $(cxxflags) -Ifcgi-app/src -c $< -o $@
+	$(announce)
+	$(quiet)$(CXX) $(cxxflags) -Ifcgi-app/src -c $< -o $@
 
 $(build)/bench/empty/empty: $(core_objects)
 $(bench_built): %: %.o
-	$(CXX) $(ldflags) $^ $(libraries) -o $@
+	$(call link)
 
 # libFuzzer is clang's; each target is one file with LLVMFuzzerTestOneInput, linked with all of the app but main.
 .PHONY: run-fuzz-targets
@@ -224,11 +289,12 @@ run-fuzz-targets: $(fuzz_targets)
 		corpus=build/corpus/$$(basename $$target); mkdir -p $$corpus; echo "fuzz: $$target"; \
 		$$target -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=2048 -artifact_prefix=build/ $$corpus tests/fuzz/corpus/$$(basename $$target) || exit 1; done
 
-$(build)/fuzz/%.o: tests/fuzz/%.cpp Makefile
+$(build)/fuzz/%.o: tests/fuzz/%.cpp $(build)/flags
 	@mkdir -p $(@D)
-	$(CXX) $(cxxflags) -Ifcgi-app/src -c $< -o $@
+	$(announce)
+	$(quiet)$(CXX) $(cxxflags) $(side_cxxflags) -c $< -o $@
 
 $(fuzz_targets): $(build)/%: $(build)/fuzz/%.o $(core_objects)
-	$(CXX) $(ldflags) -fsanitize=fuzzer $^ $(libraries) -o $@
+	$(call link,-fsanitize=fuzzer)
 
 -include $(app_objects:.o=.d) $(unit_objects:.o=.d) $(bench_built:=.d) $(fuzz_targets:$(build)/%=$(build)/fuzz/%.d)
