@@ -9,7 +9,7 @@ import unittest
 
 import stack as stacks
 from clients import HEALTH_S, SLOW, WHOLE_S, Clients
-from stack import wait_until
+from stack import children, wait_until
 
 # The reasons that one outage may have: ended, closed, nobody listens, recovering, no answer in time, ...
 REASONS_MAX = 8
@@ -23,15 +23,6 @@ def signal_all(pids, number):
             os.kill(pid, number)
         except ProcessLookupError:
             pass
-
-
-def children(pid):
-    """The direct children; a postmaster's are all of PostgreSQL's other processes, a master's are nginx's workers."""
-    try:
-        with open(f'/proc/{pid}/task/{pid}/children') as file:
-            return [int(child) for child in file.read().split()]
-    except (FileNotFoundError, ProcessLookupError):
-        return []
 
 
 def alive(pid):

@@ -94,6 +94,8 @@ class ExhaustedTest(FaultTest):
 
 
 class ClientsTest(FaultTest):
+    ALONE = True
+
     def connect(self, data=b''):
         connection = socket.create_connection(('127.0.0.1', self.stack.port), timeout=5)
         self.addCleanup(connection.close)

@@ -21,6 +21,8 @@ USEFUL_LEAST = 0.7     # of the peak
 
 
 class OverloadTest(unittest.TestCase):
+    ALONE = True
+
     @classmethod
     def setUpClass(cls):
         cls.stack = Stack(APP_BATCH_MAX_ROWS=str(BATCH_MAX_ROWS))

@@ -13,6 +13,8 @@ from stack import Stack, read_bytes
 
 
 class PowerCutTest(unittest.TestCase):
+    ALONE = True
+
     @classmethod
     def setUpClass(cls):
         cls.stack = Stack()

@@ -6,6 +6,8 @@ from soak import Soak
 
 
 class SoakTest(unittest.TestCase):
+    ALONE = True
+
     def test_thirty_seconds_of_faults(self):
         soak = Soak(seconds=30, seed=random.randrange(10 ** 9))
         print(f'soak: seed {soak.seed}', flush=True)

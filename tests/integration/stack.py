@@ -13,6 +13,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -66,6 +67,15 @@ def thread_states(pid):
         with open(f'/proc/{pid}/task/{thread}/stat', encoding='utf-8') as file:
             states.add(file.read().rsplit(')', 1)[1].split()[0])
     return states
+
+
+def children(pid):
+    """The direct children; a postmaster's are all of PostgreSQL's other processes, a master's are nginx's workers."""
+    try:
+        with open(f'/proc/{pid}/task/{pid}/children', encoding='ascii') as file:
+            return [int(child) for child in file.read().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def free_port():
@@ -397,6 +407,26 @@ class Stack:
             # Its threads work on until one of them has taken the signal, which on a busy machine may be a while.
             wait_until(lambda: thread_states(pid) == {'T'}, 10, f'{part} has stopped')
         return pid
+
+    def configure_nginx(self, **directives):
+        """Gives nginx other values than the shipped ones, and returns when it serves with them: so a test of a rule need not
+        wait as long as a client may. Until the next start of this service."""
+        folder = os.path.join(self.state_dir, 'release', 'nginx')
+        missing = set(directives)
+        for path in (os.path.join(where, name) for where, _, names in os.walk(folder) for name in names):
+            with open(path, encoding='utf-8') as file:
+                text = file.read()
+            for name, value in directives.items():
+                text, count = re.subn(rf'^(\s*{name}\s+)[^;]*;', rf'\g<1>{value};', text, flags=re.M)
+                missing -= {name} if count else set()
+            with open(path, 'w', encoding='utf-8') as file:
+                file.write(text)
+        if missing:
+            raise ValueError(f'nginx is configured without {missing}')
+        master = self.pid('nginx')
+        old = set(children(master))
+        os.kill(master, signal.SIGHUP)
+        wait_until(lambda: not old & set(children(master)), 15, 'nginx serves with other values')
 
     def processes(self):
         """The pids of everything that runs in STATE_DIR: whoever has it as directory, as an argument, in the

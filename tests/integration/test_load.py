@@ -22,6 +22,8 @@ def descriptors(pid):
 
 
 class LoadTest(ContractTest):
+    ALONE = True
+
     def test_64_clients_reading_and_adding(self):
         mark, errors, added, answers = os.urandom(5).hex(), [], [], [0] * CLIENTS
         pid = self.stack.pid('app')

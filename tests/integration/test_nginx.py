@@ -23,10 +23,15 @@ BODY_MAX_BYTES = 4096
 ADDITIONS_BURST = 40          # besides one a second
 APP_REQUESTS_MAX = 384        # at a time, then 503 at once
 APP_ANSWER_MAX_S = 5          # what nginx waits for the app
-CLIENT_TIMEOUT_S = 10         # for a head in all, for each further piece of a body and of an answer
-SHUTDOWN_TIMEOUT_S = 10       # for what a worker that is to end still does
 REQUESTS_MAX = 1024           # in hand from one address
-LINGERING_S = 5               # for a client that still sends what was refused
+# What is shipped: how long a client may take for a head in all, and for each further piece of a body and of an answer; how long what
+# was refused is still read; and for how long a worker that is to end still works.
+TIMEOUTS = {'client_header_timeout': {'10s'}, 'client_body_timeout': {'10s'}, 'send_timeout': {'10s'}, 'lingering_time': {'5s'},
+            'worker_shutdown_timeout': {'10s'}, 'fastcgi_connect_timeout': {'1s'}, 'fastcgi_send_timeout': {'2s'},
+            # For all, for the export, and for /health.
+            'fastcgi_read_timeout': {'5s', '30s', '2s'}, 'fastcgi_next_upstream_timeout': {'2s'}}
+# With this in the place of such a time, a test sees the rule sooner.
+SHORT_S = 2
 
 PHRASES = {400: 'Bad Request', 404: 'Not Found', 405: 'Method Not Allowed', 412: 'Precondition Failed',
            413: 'Content Too Large', 414: 'URI Too Long', 429: 'Too Many Requests',
@@ -60,6 +65,15 @@ def allowed(answer):
 class NginxTest(ContractTest):
     def raw(self, data):
         return stacks.Answer.parse(self.stack.raw(data))
+
+    def connect(self, data, receive_bytes=None):
+        connection = socket.socket()
+        if receive_bytes:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        connection.settimeout(5)
+        connection.connect(('127.0.0.1', self.stack.port))
+        connection.sendall(data)
+        return connection
 
     def assert_own_problem(self, answer, status, type=BLANK, instance=None):
         """A problem as nginx words it: whole, with an `instance` or, if None is expected, without."""
@@ -200,15 +214,6 @@ class BodyTest(NginxTest):
                      post(self.chunked(body, 1000), 'Transfer-Encoding: chunked')):
             with self.subTest(data[:200]):
                 self.assert_own_problem(self.raw(data), 413, instance='/api/visitors')
-
-    def test_a_body_that_never_ends_is_read_for_a_short_time_only(self):
-        with socket.create_connection(('127.0.0.1', self.stack.port), timeout=5) as connection:
-            connection.sendall(post(b'', 'Transfer-Encoding: chunked'))
-            deadline = time.monotonic() + LINGERING_S + 3
-            with self.assertRaises(ConnectionError):
-                while time.monotonic() < deadline:
-                    connection.sendall(b'1000\r\n' + b'a' * 4096 + b'\r\n')
-                    time.sleep(0.01)
 
     def test_a_body_in_single_bytes_arrives(self):
         body = json.dumps({'name': 'drip'}).encode()
@@ -441,15 +446,6 @@ class SlowClientsTest(NginxTest):
                     took.append(time.monotonic() - start)
         self.assertLess(statistics.quantiles(took, n=100)[98], 1.0)
 
-    def connect(self, data, receive_bytes=None):
-        connection = socket.socket()
-        if receive_bytes:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        connection.settimeout(5)
-        connection.connect(('127.0.0.1', self.stack.port))
-        connection.sendall(data)
-        return connection
-
     def test_heads_that_do_not_end(self):
         self.assert_others_are_served(lambda: self.connect(b'GET / HTTP/1.1\r\nHost: x\r\nX: '))
 
@@ -459,35 +455,6 @@ class SlowClientsTest(NginxTest):
     def test_answers_that_nobody_reads(self):
         self.assert_others_are_served(
             lambda: self.connect(b'GET /app.js HTTP/1.1\r\nHost: x\r\n\r\nGET /api/visitors?limit=100 HTTP/1.1\r\nHost: x\r\n\r\n' * 20))
-
-    def test_a_silent_client_is_left_after_a_time(self):
-        """All at once, since each takes long."""
-        silent = {'head': self.connect(b'GET / HTTP/1.1\r\nHost: x\r\n'),
-                  'body': self.connect(post(b'{', 'Content-Length: 4096')),
-                  'answer': self.connect(b'GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n' * 500, receive_bytes=4096)}
-        start = time.monotonic()
-        with contextlib.ExitStack() as held:
-            for connection in silent.values():
-                held.enter_context(connection)
-            took = self.times_to_end(silent, start)
-            self.assertEqual([stacks.read_all(silent[title]) for title in ('head', 'body')], [b'', b''])
-        for title in silent:
-            with self.subTest(title):
-                self.assertAlmostEqual(took.get(title, float('inf')), CLIENT_TIMEOUT_S, delta=3)
-
-    @staticmethod
-    def times_to_end(connections, start):
-        """How long it took until nginx had enough of each; those that it still has by then are missing."""
-        took = {}
-        poll = select.poll()
-        titles = {connection.fileno(): title for title, connection in connections.items()}
-        for descriptor in titles:
-            poll.register(descriptor, select.POLLRDHUP)  # an answer that nobody reads is no event
-        while titles and (left := start + CLIENT_TIMEOUT_S + 5 - time.monotonic()) > 0:
-            for descriptor, _ in poll.poll(left * 1000):
-                poll.unregister(descriptor)
-                took[titles.pop(descriptor)] = time.monotonic() - start
-        return took
 
 
 class OwnStackTest(NginxTest):
@@ -711,6 +678,54 @@ class ReloadTest(OwnStackTest):
         self.assertEqual(set(statuses), {200})
         self.assertGreater(len(statuses), client_count * 140)
 
+
+class TimeoutsTest(OwnStackTest):
+    """Whoever is too slow is left, after times that are shorter here than those that are shipped."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.stack.configure_nginx(client_header_timeout=f'{SHORT_S}s', client_body_timeout=f'{SHORT_S}s', send_timeout=f'{SHORT_S}s',
+                                  lingering_time=f'{SHORT_S}s', worker_shutdown_timeout=f'{SHORT_S}s')
+
+    def test_a_body_that_never_ends_is_read_for_a_short_time_only(self):
+        with socket.create_connection(('127.0.0.1', self.stack.port), timeout=5) as connection:
+            connection.sendall(post(b'', 'Transfer-Encoding: chunked'))
+            deadline = time.monotonic() + SHORT_S + 3
+            with self.assertRaises(ConnectionError):
+                while time.monotonic() < deadline:
+                    connection.sendall(b'1000\r\n' + b'a' * 4096 + b'\r\n')
+                    time.sleep(0.01)
+
+    def test_a_silent_client_is_left_after_a_time(self):
+        """All at once, since each takes long."""
+        silent = {'head': self.connect(b'GET / HTTP/1.1\r\nHost: x\r\n'),
+                  'body': self.connect(post(b'{', 'Content-Length: 4096')),
+                  'answer': self.connect(b'GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n' * 500, receive_bytes=4096)}
+        start = time.monotonic()
+        with contextlib.ExitStack() as held:
+            for connection in silent.values():
+                held.enter_context(connection)
+            took = self.times_to_end(silent, start)
+            self.assertEqual([stacks.read_all(silent[title]) for title in ('head', 'body')], [b'', b''])
+        for title in silent:
+            with self.subTest(title):
+                self.assertAlmostEqual(took.get(title, float('inf')), SHORT_S, delta=1.5)
+
+    @staticmethod
+    def times_to_end(connections, start):
+        """How long it took until nginx had enough of each; those that it still has by then are missing."""
+        took = {}
+        poll = select.poll()
+        titles = {connection.fileno(): title for title, connection in connections.items()}
+        for descriptor in titles:
+            poll.register(descriptor, select.POLLRDHUP)  # an answer that nobody reads is no event
+        while titles and (left := start + SHORT_S + 5 - time.monotonic()) > 0:
+            for descriptor, _ in poll.poll(left * 1000):
+                poll.unregister(descriptor)
+                took[titles.pop(descriptor)] = time.monotonic() - start
+        return took
+
     def test_what_an_old_worker_still_does_after_a_time_is_cut_off(self):
         with socket.create_connection(('127.0.0.1', self.stack.port), 5) as connection:
             connection.sendall(post(b'', 'Expect: 100-continue', 'Content-Length: 4096'))
@@ -719,12 +734,12 @@ class ReloadTest(OwnStackTest):
             start = time.monotonic()
             connection.settimeout(0.5)  # a piece each time: for a body it is never too late
             with self.assertRaises(ConnectionError):
-                while time.monotonic() < start + SHUTDOWN_TIMEOUT_S + 5:
+                while time.monotonic() < start + SHORT_S + 5:
                     connection.sendall(b' ')
                     with contextlib.suppress(TimeoutError):
                         if not connection.recv(1):
                             raise ConnectionResetError
-            self.assertAlmostEqual(time.monotonic() - start, SHUTDOWN_TIMEOUT_S, delta=3)
+            self.assertAlmostEqual(time.monotonic() - start, SHORT_S, delta=1.5)
 
 
 class ConfigurationTest(unittest.TestCase):
@@ -739,6 +754,16 @@ class ConfigurationTest(unittest.TestCase):
                 if re.search(rb'^\s*add_header ', text, re.M):
                     having.append(name)
         self.assertEqual(having, ['headers.conf'])
+
+    def test_the_times_that_are_shipped(self):
+        """TimeoutsTest has others; these are what the comments, the README and the app's own limits rest on."""
+        found = {}
+        for path, _, names in os.walk(os.path.join(stacks.PROJECT, 'nginx')):
+            for name in names:
+                text = stacks.read_bytes(os.path.join(path, name)).decode()
+                for directive, value in re.findall(r'^\s*(\w+_time(?:out)?)\s+([^;]+);', text, re.M):
+                    found.setdefault(directive, set()).add(value)
+        self.assertEqual({name: found.get(name) for name in TIMEOUTS}, TIMEOUTS)
 
 
 if __name__ == '__main__':

@@ -15,7 +15,8 @@ import stack as stacks
 # What somebody types, without its comment: why no test does. In a block or, with a space in it, between backquotes.
 NOT_RUN = {
     'make test': 'this is a part of it',
-    'tests/browser/run': 'a part of make test by itself, of minutes',
+    'make browser ONLY=signing': 'a part of make test by itself, of a minute',
+    'make integration ONLY=test_api_keys': 'a part of make test by itself',
     'docker compose -f compose.yaml up -d --build --wait': 'needs Docker; make test-containers does it',
     'docker compose -f compose.yaml up -d': 'needs Docker; make test-containers does it',
     'docker compose -f compose.yaml up -d --scale app=3': 'needs Docker; make test-containers does it',
