@@ -99,8 +99,10 @@ def main(arguments):
                  if file.startswith('test_') and file.endswith('.py')]
         print(json.dumps([found for part, name in files for found in described(part, name)]))
         return
+    names = os.fdopen(os.dup(0))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # what a test starts must not read the names
     with os.fdopen(int(arguments[1]), 'w') as outcomes:
-        for line in sys.stdin:
+        for line in names:
             print(json.dumps(run_recorded(line.strip())), file=outcomes, flush=True)
 
 

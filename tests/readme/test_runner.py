@@ -1,0 +1,90 @@
+"""Whether tests/run counts right, whatever its tests do: in a scratch copy with files that pass, fail, cannot be imported or die."""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+HEAD = 'import os, time, unittest\n'
+
+
+class RunnerTest(unittest.TestCase):
+    QUICK = True
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix='v-', dir='/tmp')
+        self.addCleanup(shutil.rmtree, self.folder)
+        for name in ('run', 'classes.py'):
+            os.makedirs(os.path.join(self.folder, 'tests'), exist_ok=True)
+            shutil.copy(os.path.join(TESTS, name), os.path.join(self.folder, 'tests'))
+        for part in ('readme', 'integration', 'faults'):
+            os.mkdir(os.path.join(self.folder, 'tests', part))
+
+    def write(self, part, name, text):
+        with open(os.path.join(self.folder, 'tests', part, f'{name}.py'), 'w', encoding='utf-8') as file:
+            file.write(HEAD + text)
+
+    def run_tests(self, *wishes):
+        environment = {name: value for name, value in os.environ.items() if name != 'V'}
+        result = subprocess.run([sys.executable, 'tests/run', *wishes], cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
+                                capture_output=True, text=True, timeout=60)
+        return result.returncode, result.stdout + result.stderr
+
+    def assert_sum(self, printed, passed, failed):
+        self.assertEqual(printed.rstrip().rpartition('\n')[2], f'{passed} passed, {failed} failed', printed)
+
+    def test_all_that_pass_are_counted_and_each_class_has_a_line(self):
+        self.write('integration', 'test_good', 'class GoodTest(unittest.TestCase):\n    def test_a(self): pass\n    def test_b(self): print("quiet")\n')
+        self.write('faults', 'test_other', 'class OtherTest(unittest.TestCase):\n    @unittest.skip("no disk")\n    def test_c(self): pass\n'
+                   '    def test_d(self): pass\n')
+        status, printed = self.run_tests('integration', 'faults')
+        self.assertEqual(status, 0, printed)
+        self.assert_sum(printed, 3, 0)
+        for words in ('integration:test_good.GoodTest: 2 passed in ', 'faults:test_other.OtherTest: 1 passed in ', 'no disk', ' 0 left'):
+            self.assertIn(words, printed)
+        self.assertNotIn('quiet', printed)
+
+    def test_each_way_to_fail_is_one_failure_and_named(self):
+        ways = {'fails': ('class T(unittest.TestCase):\n    def test_a(self): self.fail("seen")\n    def test_b(self): pass\n', 1),
+                'subtests': ('class T(unittest.TestCase):\n    def test_a(self):\n        for n in (1, 2):\n            with self.subTest(n): self.fail()\n', 0),
+                'set_up': ('class T(unittest.TestCase):\n    @classmethod\n    def setUpClass(cls): 1 / 0\n    def test_a(self): pass\n', 0),
+                'dies': ('class T(unittest.TestCase):\n    def test_a(self): os._exit(0)\n', 0),
+                'hangs': ('class T(unittest.TestCase):\n    LIMIT_S = 1\n    def test_a(self): time.sleep(50)\n', 0),
+                'expects_to_fail': ('class T(unittest.TestCase):\n    @unittest.expectedFailure\n    def test_a(self): pass\n', 0),
+                'cannot_be_imported': ('import no_such_module\n', 0)}
+        for name, (text, _) in ways.items():
+            self.write('integration', f'test_{name}', text)
+        self.write('integration', 'test_well', 'class T(unittest.TestCase):\n    def test_a(self): pass\n')
+        status, printed = self.run_tests('integration')
+        self.assertEqual(status, 1)
+        self.assert_sum(printed, 1 + sum(passed for _, passed in ways.values()), len(ways))
+        self.assertIn('seen', printed)
+        for name in ways:
+            again = next(line for line in printed.splitlines() if line.startswith(f'again: tests/run integration:test_{name}.'))
+            status, once_more = self.run_tests(again.rpartition(' ')[2])
+            self.assertEqual(status, 1, once_more)
+
+    def test_a_class_that_is_alone_begins_when_all_others_have_ended(self):
+        note = os.path.join(self.folder, 'note')
+        for name, mark in (('a', '    ALONE = True\n'), ('b', '    LASTS_S = 50\n'), ('c', '')):
+            self.write('integration', f'test_{name}', f'class T(unittest.TestCase):\n{mark}    def test_a(self):\n'
+                       f'        with open({note!r}, "a") as note: note.write("{name}")\n')
+        status, printed = self.run_tests('integration')
+        self.assertEqual(status, 0, printed)
+        with open(note, encoding='utf-8') as file:
+            self.assertEqual(file.read()[-1], 'a')
+
+    def test_a_part_without_a_test_has_failed_and_a_name_without_one_is_refused(self):
+        status, printed = self.run_tests('faults')
+        self.assertEqual(status, 1)
+        self.assert_sum(printed, 0, 1)
+        for wish in ('nothing', 'integration:test_none'):
+            status, printed = self.run_tests(wish)
+            self.assertEqual(status, 1)
+            self.assertIn(wish.partition(':')[2] or wish, printed)
+
+
+if __name__ == '__main__':
+    unittest.main()
