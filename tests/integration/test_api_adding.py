@@ -85,6 +85,8 @@ FORBIDDEN = {  # class: code points at its boundaries and within
 
 
 class NamesTest(ContractTest):
+    QUICK = True
+
     def post_name(self, name, ascii=False):
         """`ascii`: every other character as \\u escapes, which can also write what UTF-8 cannot."""
         body = json.dumps({'name': name}, ensure_ascii=ascii)
@@ -184,6 +186,8 @@ class NamesTest(ContractTest):
 
 
 class UnnamedTest(ContractTest):
+    QUICK = True
+
     def test_whoever_gives_no_name_is_called_by_the_id(self):
         json_type = {'Content-Type': 'application/json'}
         visitors = []
@@ -208,6 +212,8 @@ class UnnamedTest(ContractTest):
 
 
 class AddedTest(ContractTest):
+    QUICK = True
+
     def test_an_addition_adds_one_row_and_no_more(self):
         before = self.table_count()
         visitor = self.add('just one')

@@ -9,6 +9,8 @@ ABSENT = '/api/visitors/9223372036854775807'
 
 
 class DeletionTest(ContractTest):
+    QUICK = True
+
     def test_a_deletion_answers_204_and_the_visitor_is_gone_everywhere(self):
         visitor = self.add('to be deleted')
         path = f'/api/visitors/{visitor["id"]}'
@@ -47,6 +49,8 @@ class DeletionTest(ContractTest):
 
 
 class TokenTest(ContractTest):
+    QUICK = True
+
     def wrong(self):
         """Sentence, Authorization."""
         token = self.stack.token

@@ -25,6 +25,8 @@ def allowed(answer):
 
 
 class IndexTest(ContractTest):
+    QUICK = True
+
     def test_the_index_names_the_service_and_its_links(self):
         index = self.assert_json(self.stack.get('/api'))
         self.assertEqual(set(index), {'name', 'version', 'links'})
@@ -47,6 +49,8 @@ class IndexTest(ContractTest):
 
 
 class HealthTest(ContractTest):
+    QUICK = True
+
     def test_health_is_ok_and_never_stored(self):
         answer = self.stack.get('/health')
         self.assertEqual(self.assert_json(answer), {'status': 'OK'})
@@ -58,6 +62,8 @@ class HealthTest(ContractTest):
 
 
 class MethodsTest(ContractTest):
+    QUICK = True
+
     def test_options_answers_204_with_allow(self):
         for path, methods in ROUTES:
             with self.subTest(path):
@@ -124,6 +130,8 @@ class MethodsTest(ContractTest):
 
 
 class OtherSitesTest(ContractTest):
+    QUICK = True
+
     ALLOWED = ['same-origin', 'none']
     FORBIDDEN = ['cross-site', 'same-site', 'SAME-ORIGIN', 'same-origin, cross-site', 'x', '"none"']
 
@@ -158,6 +166,8 @@ class OtherSitesTest(ContractTest):
 
 
 class EveryAnswerTest(ContractTest):
+    QUICK = True
+
     def test_the_page_and_its_files(self):
         for path, media_type in [('/', 'text/html; charset=utf-8'), ('/app.js', 'text/javascript; charset=utf-8'),
                                  ('/style.css', 'text/css; charset=utf-8'), ('/icon.svg', 'image/svg+xml'),

@@ -274,6 +274,8 @@ MEDIA_TYPES = [  # Content-Type, right or not
 
 
 class JsonTest(ContractTest):
+    QUICK = True
+
     def setUp(self):
         self.client = self.stack.client()
         self.addCleanup(self.client.close)
@@ -344,6 +346,8 @@ class JsonTest(ContractTest):
 
 
 class MediaTypeTest(ContractTest):
+    QUICK = True
+
     def test_a_body_is_application_json_in_utf_8_or_gets_415(self):
         before, added = self.table_count(), 0
         for media_type, right in MEDIA_TYPES:
@@ -361,6 +365,8 @@ class MediaTypeTest(ContractTest):
 
 
 class SizeTest(ContractTest):
+    QUICK = True
+
     @staticmethod
     def body(size):
         return b'{"name":"sized"}'.ljust(size)

@@ -27,6 +27,8 @@ def keyed(key, **headers):
 
 
 class KeyTest(ContractTest):
+    QUICK = True
+
     def post(self, key, body=b'{"name":"keyed"}', headers=None):
         return self.stack.post('/api/visitors', body, headers or keyed(key))
 

@@ -468,6 +468,8 @@ class SlowSearchTest(ContractTest):
 
 
 class EtagTest(ContractTest):
+    QUICK = True
+
     def setUp(self):
         self.mark = os.urandom(5).hex()
         for n in range(3):

@@ -10,6 +10,8 @@ def today():
 
 
 class StatsTest(ContractTest):
+    QUICK = True
+
     def stats(self, path='/api/stats'):
         answer = self.stack.get(path)
         stats = self.assert_json(answer)

@@ -94,6 +94,8 @@ class NginxTest(ContractTest):
 class OwnErrorsTest(NginxTest):
     """Every error that nginx makes is a problem, also where it understood nothing."""
 
+    QUICK = True
+
     def test_what_is_no_request_gets_400_and_names_no_path(self):
         for title, data in [
                 ('garbage', b'hello\r\n\r\n'),
@@ -229,6 +231,8 @@ class BodyTest(NginxTest):
 class HeadersTest(NginxTest):
     """What every answer has, for each kind of answer; the page's policy word for word."""
 
+    QUICK = True
+
     FIXED = {'X-Content-Type-Options': 'nosniff', 'X-Frame-Options': 'DENY', 'Referrer-Policy': 'no-referrer',
              'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Resource-Policy': 'same-origin', 'Server': 'nginx'}
 
@@ -278,6 +282,8 @@ class HeadersTest(NginxTest):
 
 class FilesTest(NginxTest):
     """The page's files: type, caching, compression, methods."""
+
+    QUICK = True
 
     def test_each_file_has_its_type_and_is_asked_for_again_each_time(self):
         for path, content_type in FILES.items():
@@ -345,6 +351,8 @@ class FilesTest(NginxTest):
 
 
 class PathsTest(NginxTest):
+    QUICK = True
+
     def test_every_spelling_of_a_path_is_one_path(self):
         for path in ('//api//visitors', '/api/./visitors', '/api/x/../visitors', '/%61pi/visitors', '/api%2Fvisitors',
                      'http://elsewhere.example/api/visitors'):
@@ -744,6 +752,8 @@ class TimeoutsTest(OwnStackTest):
 
 class ConfigurationTest(unittest.TestCase):
     """What cannot be seen from outside: headers stand in one place, as a block's own add_header loses all inherited."""
+
+    QUICK = True
 
     def test_add_header_stands_in_one_file(self):
         folder = os.path.join(stacks.PROJECT, 'nginx')

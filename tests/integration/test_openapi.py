@@ -21,6 +21,8 @@ def load():
 
 
 class DocumentTest(unittest.TestCase):
+    QUICK = True
+
     @classmethod
     def setUpClass(cls):
         cls.document = load()
@@ -93,6 +95,8 @@ class DocumentTest(unittest.TestCase):
 
 
 class ServiceTest(ContractTest):
+    QUICK = True
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -242,6 +246,8 @@ class ServiceTest(ContractTest):
 
 class SchemaTest(unittest.TestCase):
     """The checker itself: what it must find wrong."""
+
+    QUICK = True
 
     def test_what_is_wrong_is_found(self):
         for wanted, right, wrong in [
