@@ -15,12 +15,14 @@ Problem refusal(int status, std::string detail, std::string_view type = "about:b
     return {.status = status, .type = type, .detail = std::move(detail)};
 }
 
+constexpr std::string_view name_characters = "/problems/name-characters";
+
 Problem bad_characters() {
     return refusal(
         422,
         "name must not have control characters, line separators, changes of writing direction, lone surrogates "
         "or noncharacters",
-        "/problems/name-characters");
+        name_characters);
 }
 
 // Notes what a JSON text says of a visitor, right or wrong, and reads on: a fault of grammar behind it counts more. Stops
@@ -101,6 +103,7 @@ Result<Name> checked(std::string_view name) {
     const NameFault fault = check_name(trimmed);
     if (fault == NameFault::none) return Name(trimmed);
     if (fault == NameFault::characters) return bad_characters();
+    if (fault == NameFault::blank) return refusal(422, "name must have a character that shows", name_characters);
     return refusal(422, "name must have 1 to " + std::to_string(name_max_code_points) + " characters",
                    "/problems/name-length");
 }

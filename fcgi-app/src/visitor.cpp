@@ -4,6 +4,7 @@
 #include "encoding.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace app {
 namespace {
@@ -23,6 +24,23 @@ bool is_refused(char32_t c) {
     const bool bidirectional = is_between(c, 0x202A, 0x202E) || is_between(c, 0x2066, 0x2069);
     const bool noncharacter = is_between(c, 0xFDD0, 0xFDEF) || (c & 0xFFFE) == 0xFFFE;
     return control || separator || bidirectional || noncharacter;
+}
+
+// Unicode's property Default_Ignorable_Code_Point, whole, as of Unicode 14.0.
+bool is_ignorable(char32_t c) {
+    constexpr std::pair<char32_t, char32_t> ranges[] = {
+        {0xAD, 0xAD},       {0x34F, 0x34F},     {0x61C, 0x61C},   {0x115F, 0x1160}, {0x17B4, 0x17B5},
+        {0x180B, 0x180F},   {0x200B, 0x200F},   {0x202A, 0x202E}, {0x2060, 0x206F}, {0x3164, 0x3164},
+        {0xFE00, 0xFE0F},   {0xFEFF, 0xFEFF},   {0xFFA0, 0xFFA0}, {0xFFF0, 0xFFF8}, {0x1BCA0, 0x1BCA3},
+        {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF},
+    };
+    return std::ranges::any_of(ranges, [c](const auto& range) { return is_between(c, range.first, range.second); });
+}
+
+// A name of nothing else would be an empty row, and nobody could tell which button deletes it.
+bool shows(char32_t c) {
+    constexpr char32_t braille_blank = 0x2800;
+    return !is_white_space(c) && !is_ignorable(c) && c != braille_blank;
 }
 
 // A byte that is not UTF-8 reads as U+0000, which no name may have.
@@ -46,10 +64,13 @@ NameFault check_name(std::string_view trimmed) {
     // The length first: who pasted too much shortens it, and often that mends the characters too.
     const std::size_t length = count_code_points(trimmed);
     if (length < 1 || length > name_max_code_points) return NameFault::length;
+    bool blank = true;
     while (!trimmed.empty()) {
-        if (is_refused(take(trimmed))) return NameFault::characters;
+        const char32_t c = take(trimmed);
+        if (is_refused(c)) return NameFault::characters;
+        blank = blank && !shows(c);
     }
-    return NameFault::none;
+    return blank ? NameFault::blank : NameFault::none;
 }
 
 std::string quoted(std::string_view text) {

@@ -26,7 +26,12 @@ struct Visitor {
 // What a client asks for, trimmed and checked. None: the visitor is called Visitor_{id}.
 using Name = std::optional<std::string>;
 
-enum class NameFault { none, length, characters };
+enum class NameFault {
+    none,
+    length,
+    characters,  // one that no name may have
+    blank,       // none that shows
+};
 
 // `text` without the Unicode white space at both ends.
 std::string_view trim(std::string_view text);

@@ -65,7 +65,8 @@ NAMES = [  # sentence, name: kept exactly
     ('U+10000 is the first beyond the first plane', '\U00010000'),
     ('U+1FFFD and U+20000 stand round the noncharacters', '\U0001fffd\U00020000'),
     ('U+10FFFD is the last of all', '\U0010fffd'),
-    ('a tag character', '\U000e0041'),
+    ('a tag character behind a letter', 'x\U000e0041'),
+    ('a letter among what does not show', '\u2800 \u200b\u3164a\ufeff'),
     ('fifty letters', 'x' * 50),
     ('fifty code points of four bytes', '😀' * 50),
     ('fifty combining accents', '\u0301' * 50),
@@ -165,6 +166,23 @@ class NamesTest(ContractTest):
             for code in codes if kind not in ('C0 control', 'lone surrogate') else ():
                 with self.subTest(kind, code=f'U+{code:04X}'):
                     self.assert_problem(self.post_name(f'a{chr(code)}b'), 422, NAME_CHARACTERS)
+
+    def test_a_name_must_have_a_character_that_shows(self):
+        before = self.table_count()
+        for title, name in [('zero-width space', '\u200b'), ('Hangul filler', '\u3164'), ('word joiner', '\u2060'),
+                            ('byte order mark', '\ufeff'), ('soft hyphen', '\u00ad'), ('grapheme joiner', '\u034f'),
+                            ('variation selector', '\ufe0f'), ('Braille blank', '\u2800'), ('letter mark', '\u061c'),
+                            ('tag', '\U000e0041'), ('unassigned, but ignorable', '\U000e0fff'),
+                            ('Mongolian vowel separator', '\u180e'), ('musical begin beam', '\U0001d173'),
+                            ('shorthand overlap', '\U0001bca0'), ('halfwidth filler', '\uffa0'),
+                            ('several, and white space between', '\u200b \u3000\u200d'),
+                            ('Braille blanks and spaces', ' \u2800 \u2800 '), ('fifty', '\u2060' * 50)]:
+            for escaped in (False, True):
+                with self.subTest(title, escaped=escaped):
+                    answer = self.post_name(name, ascii=escaped)
+                    problem = self.assert_problem(answer, 422, NAME_CHARACTERS, '/api/visitors')
+                    self.assertEqual(problem['detail'], 'name must have a character that shows')
+        self.assertEqual(self.table_count(), before)
 
     def test_every_control_character_is_refused(self):
         controls = [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) == 'Cc']

@@ -49,6 +49,10 @@ const std::vector<Asked> asked = {
     {"what LIKE knows", "q=%25_%5C", {20, std::nullopt, "%_\\"}},
     {"UTF-8 as it is", "q=é😀", {20, std::nullopt, "é😀"}},
     {"a semicolon separates nothing", "q=a;limit=5", {20, std::nullopt, "a;limit=5"}},
+    {"an accent on a space", "q=+%CC%81", {20, std::nullopt, " \u0301"}},
+    {"an accent before a letter", "q=%CC%81e", {20, std::nullopt, "\u0301e"}},
+    {"what stands beside the accents", "q=%CB%BF", {20, std::nullopt, "\u02FF"}},
+    {"what stands on their other side", "q=%CD%B0", {20, std::nullopt, "\u0370"}},
     {"what no name may have", "q=%01%E2%80%AE%EF%BF%BF", {20, std::nullopt, "\x01\u202E\uFFFF"}},
 };
 
@@ -61,7 +65,7 @@ std::ostream& operator<<(std::ostream& out, const Refused& refused) { return out
 
 const std::string limit_rule = "limit must be a whole number from 1 to 100";
 const std::string before_rule = "before must be a whole number from 1 to 9223372036854775807";
-const std::string text_rule = "q must have 1 to 50 characters, none of them U+0000";
+const std::string text_rule = "q must have 1 to 50 characters, none of them U+0000, not only accents";
 const std::string text_encoding = "q is not percent-encoded UTF-8";
 const std::string name_encoding = "A parameter's name is not percent-encoded UTF-8.";
 
@@ -94,6 +98,9 @@ const std::vector<Refused> refused = {
     {"a q without a value", "q", text_rule},
     {"51 letters", "q=" + repeated("x", 51), text_rule},
     {"51 emoji", "q=" + repeated("%F0%9F%98%80", 51), text_rule},
+    {"an accent alone", "q=%CC%81", text_rule},
+    {"the first and the last accent", "q=%CC%80%CD%AF", text_rule},
+    {"50 accents", "q=" + repeated("%CC%88", 50), text_rule},
     {"a NUL", "q=a%00b", text_rule},
     {"a raw NUL", "q=a\0b"s, text_rule},
     {"a percent sign at the end", "q=a%", text_encoding},

@@ -12,7 +12,8 @@
 namespace app {
 
 std::ostream& operator<<(std::ostream& out, NameFault fault) {
-    return out << (fault == NameFault::none ? "none" : fault == NameFault::length ? "length" : "characters");
+    constexpr const char* names[] = {"none", "length", "characters", "blank"};
+    return out << names[static_cast<int>(fault)];
 }
 
 namespace {
@@ -87,6 +88,20 @@ const std::vector<Checked> checked = {
     {"private use", "\uE000", NameFault::none},
     {"markup", "<b>\"'&\\", NameFault::none},
     {"a byte that is not UTF-8", "a\xFF", NameFault::characters},
+    {"a zero-width space alone", "\u200B", NameFault::blank},
+    {"fifty of them", repeated("\u200B", 50), NameFault::blank},
+    {"white space between them", "\u200B \u3000\u2060", NameFault::blank},
+    {"Braille blanks and spaces", "\u2800 \u2800", NameFault::blank},
+    {"a filler", "\u3164", NameFault::blank},
+    {"a tag", "\U000E0041", NameFault::blank},
+    {"one that shows at the end", "\u200B\u2800\u3164A", NameFault::none},
+    {"one that shows at the start", "A\u200B", NameFault::none},
+    {"a Braille letter", "\u2801", NameFault::none},
+    {"an accent alone", "\u0301", NameFault::none},
+    {"a hyphen", "-", NameFault::none},
+    {"an emoji with its variation selector", "\u2764\uFE0F", NameFault::none},
+    {"too long counts before blank", repeated("\u200B", 51), NameFault::length},
+    {"an override counts before blank", "\u200B\u202E", NameFault::characters},
 };
 
 BOOST_AUTO_TEST_SUITE(visitor_test, *boost::unit_test::timeout(5))
@@ -142,8 +157,29 @@ const std::vector<Range> ranges = {
 BOOST_DATA_TEST_CASE(a_range_of_characters_is_refused_or_not, data::make(ranges), sample) {
     const auto expected = sample.refused ? NameFault::characters : NameFault::none;
     std::size_t wrong = 0;
-    for (char32_t c = sample.first; c <= sample.last; ++c) wrong += check_name(encoded(c)) != expected;
+    for (char32_t c = sample.first; c <= sample.last; ++c) wrong += check_name('a' + encoded(c)) != expected;
     BOOST_TEST(wrong == 0U);
+}
+
+// Unicode's Default_Ignorable_Code_Point, less what is refused anyway, the Braille blank, and what is white space and not refused.
+BOOST_AUTO_TEST_CASE(what_does_not_show_is_what_unicode_says) {
+    std::u32string found;
+    for (char32_t c = 0; c < 0xE0000; ++c) {
+        if (!is_surrogate(c) && check_name(encoded(c)) == NameFault::blank) found += c;
+    }
+    const std::u32string expected =
+        U" \u00A0\u00AD\u034F\u061C\u115F\u1160\u1680\u17B4\u17B5\u180B\u180C\u180D\u180E\u180F"
+        U"\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200A\u200B\u200C\u200D\u200E\u200F"
+        U"\u202F\u205F\u2060\u2061\u2062\u2063\u2064\u2065\u206A\u206B\u206C\u206D\u206E\u206F\u2800\u3000\u3164"
+        U"\uFE00\uFE01\uFE02\uFE03\uFE04\uFE05\uFE06\uFE07\uFE08\uFE09\uFE0A\uFE0B\uFE0C\uFE0D\uFE0E\uFE0F"
+        U"\uFEFF\uFFA0\uFFF0\uFFF1\uFFF2\uFFF3\uFFF4\uFFF5\uFFF6\uFFF7\uFFF8"
+        U"\U0001BCA0\U0001BCA1\U0001BCA2\U0001BCA3"
+        U"\U0001D173\U0001D174\U0001D175\U0001D176\U0001D177\U0001D178\U0001D179\U0001D17A";
+    BOOST_TEST((found == expected));
+    std::size_t tags = 0;
+    for (char32_t c = 0xE0000; c <= code_point_max; ++c) tags += check_name(encoded(c)) == NameFault::blank;
+    BOOST_TEST(tags == 0x1000U);
+    BOOST_TEST(check_name(encoded(0xE0FFF)) == NameFault::blank);
 }
 
 BOOST_AUTO_TEST_CASE(a_noncharacter_is_one_in_every_plane) {
