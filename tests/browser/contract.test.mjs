@@ -7,7 +7,7 @@ import { LANGUAGES, alertIs, asked, book, focused, items, numbered, open, others
 const WORDS = {
   'en': {
     skip: 'Skip to the visitors', title: 'Visitor book', language: 'Language', sign: 'Sign the book', name: 'Your name',
-    hint: 'Optional. Up to 50 characters.', perDay: 'Visitors per day', chart: /^Visitors per day for the last 30 days: 1,234 in all, at most 1,200 in one day\.$/,
+    hint: 'Optional. Up to 50 characters.', hintNext: n => `Optional: left empty, you sign as Visitor_${n}. Up to 50 characters.`, perDay: 'Visitors per day', chart: /^Visitors per day for the last 30 days: 1,234 in all, at most 1,200 in one day\.$/,
     asTable: 'Show as table', table: 'Visitors per day (UTC)', day: 'Day', visitors: 'Visitors', latest: 'Latest visitors',
     count: '1,234 visitors, 1,200 today', one: '1 visitor, 1 today', search: 'Search names', live: 'Live updates', number: /^no\. \d+$/,
     older: 'Show older visitors', everyone: 'That is everyone.', api: 'API description', operators: 'For operators',
@@ -17,12 +17,12 @@ const WORDS = {
   },
   'pt-BR': {
     skip: 'Pular para os visitantes', title: 'Livro de visitas', language: 'Idioma', sign: 'Assinar o livro', name: 'Seu nome',
-    hint: 'Opcional. Até 50 caracteres.', perDay: 'Visitantes por dia', chart: /^Visitantes por dia nos últimos 30 dias: 1\.234 no total, no máximo 1\.200 em um dia\.$/,
+    hint: 'Opcional. Até 50 caracteres.', hintNext: n => `Opcional: em branco, você assina como Visitor_${n}. Até 50 caracteres.`, perDay: 'Visitantes por dia', chart: /^Visitantes por dia nos últimos 30 dias: 1\.234 no total, no máximo 1\.200 em um dia\.$/,
     asTable: 'Mostrar como tabela', table: 'Visitantes por dia (UTC)', day: 'Dia', visitors: 'Visitantes', latest: 'Últimos visitantes',
-    count: '1.234 visitantes, 1.200 hoje', one: '1 visitante, 1 hoje', search: 'Buscar nomes', live: 'Atualização ao vivo', number: /^nº \d+$/,
-    older: 'Mostrar visitantes anteriores', everyone: 'São todos.', api: 'Descrição da API', operators: 'Para operadores',
+    count: '1.234 visitantes, 1.200 hoje', one: '1 visitante, 1 hoje', search: 'Buscar nomes', live: 'Atualização automática', number: /^nº \d+$/,
+    older: 'Mostrar visitantes anteriores', everyone: 'Esses são todos os visitantes.', api: 'Descrição da API', operators: 'Administração',
     reachable: 'Banco de dados: acessível', version: /^Versão \S+$/, token: 'Token de administração', unlock: 'Desbloquear', counter: /^\d+\/50$/,
-    nobody: 'Ninguém assinou ainda. Assine primeiro.',
+    nobody: 'Ninguém assinou ainda. Seja a primeira pessoa a assinar.',
     withoutScript: 'Esta página precisa de JavaScript. Os visitantes também estão em /api/visitors.',
     ages: ['agora', 'há 3 minutos', 'há 2 horas', 'ontem', 'há 6 dias'], date: /^\d{1,2} de [a-zç.]+ de \d{4}$/,
   },
@@ -56,15 +56,11 @@ for (const lang of LANGUAGES) {
       portuguese: page.getByRole('button', exact('Português')),
       row4: form,
       row5: form.getByRole('textbox', exact(w.name)),
-      hint: form.getByText(w.hint, { exact: true }),
+      hint: form.getByText(w.hintNext(1235), { exact: true }),
       counter: form.getByText(w.counter),
       row6: form.getByRole('button', exact(w.sign)),
       row7: page.getByRole('status'),
       row8: page.getByRole('alert'),
-      row9: days,
-      '9 heading': days.getByRole('heading', { ...exact(w.perDay), level: 2 }),
-      row10: days.getByRole('img', { name: w.chart }),
-      row11: days.getByRole('button', exact(w.asTable)),
       row12: latest,
       '12 heading': latest.getByRole('heading', { ...exact(w.latest), level: 2 }),
       count: latest.getByText(w.count, { exact: true }),
@@ -72,6 +68,10 @@ for (const lang of LANGUAGES) {
       row14: latest.getByRole('switch', exact(w.live)),
       row15: latest.getByRole('list', exact(w.visitors)),
       row17: latest.getByRole('button', exact(w.older)),
+      row9: days,
+      '9 heading': days.getByRole('heading', { ...exact(w.perDay), level: 2 }),
+      row10: days.getByRole('img', { name: w.chart }),
+      row11: days.getByRole('button', exact(w.asTable)),
       row18: page.getByRole('contentinfo'),
       api: page.getByRole('contentinfo').getByRole('link', exact(w.api)),
       row19: page.getByRole('contentinfo').getByRole('button', exact(w.operators)),
@@ -128,7 +128,7 @@ for (const lang of LANGUAGES) {
     await book(numbered(21));
     const page = await open('/', { lang });
     await page.getByRole('button', { name: w.older }).waitFor();
-    const order = [w.skip, 'English', 'Português', w.name, w.sign, w.asTable, w.search, w.live, w.older, w.api, w.operators];
+    const order = [w.skip, 'English', 'Português', w.name, w.sign, w.search, w.live, w.older, w.asTable, w.api, w.operators];
     for (const name of order) {
       await page.keyboard.press('Tab');
       assert.equal(await focused(page), name);
@@ -236,7 +236,7 @@ test('the alert changes its language, too', async () => {
   await page.keyboard.press('Enter');
   await alertIs(page, 'A name has at most 50 characters; this one has 51.');
   await page.getByRole('button', { name: 'Português' }).click();
-  await alertIs(page, 'Um nome tem no máximo 50 caracteres; este tem 51.');
+  await alertIs(page, 'O nome pode ter no máximo 50 caracteres; este tem 51.');
 });
 
 test('the language: the address wins, then the choice, then the browser, then English', async () => {

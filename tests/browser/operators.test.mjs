@@ -12,9 +12,9 @@ const TEXTS = {
     ask: 'Delete this visitor?', keep: 'Keep', really: 'Delete', number: 'no. 2', deleted: 'Deleted: Visitor 2.', search: 'Search names',
   },
   'pt-BR': {
-    open: 'Para operadores', reachable: 'Banco de dados: acessível', away: 'Banco de dados: fora do ar', version: /^Versão \d/, token: 'Token de administração',
+    open: 'Administração', reachable: 'Banco de dados: acessível', away: 'Banco de dados: fora do ar', version: /^Versão \d/, token: 'Token de administração',
     unlock: 'Desbloquear', lock: 'Bloquear', csv: 'Baixar CSV', unlocked: 'Desbloqueado até você bloquear ou sair da página.', locked: 'Bloqueado.',
-    wrong: 'Este token não está certo.', none: 'Nenhum token de administração está configurado: excluir e exportar estão desligados.',
+    wrong: 'Token incorreto.', none: 'Nenhum token de administração está configurado: excluir e exportar estão desligados.',
     remove: 'Excluir Visitor 2, nº 2', removeAny: /^Excluir /, ask: 'Excluir este visitante?', keep: 'Manter', really: 'Excluir', number: 'nº 2',
     deleted: 'Excluído: Visitor 2.', search: 'Buscar nomes',
   },
@@ -182,7 +182,7 @@ test('a token that is taken away meanwhile is not right any more', async () => {
   await unlock(page, TEXTS.en);
   rule('DELETE', '/api/visitors/', { status: 401 }, 1);
   rule('DELETE', '/api/visitors/', { status: 503, problem: { detail: 'the database is away' } }, 1);
-  for (const text of ['This token is not right. Reference e57e57e57e57', 'The service refused this: the database is away Reference e57e57e57e57']) {
+  for (const text of ['This token is not right.', 'The service refused this: the database is away Reference e57e57e57e57']) {
     await page.getByRole('button', { name: 'Delete Visitor 1, no. 1' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
     await alertIs(page, text);

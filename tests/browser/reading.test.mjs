@@ -2,7 +2,7 @@
 // under the reader's eyes.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { alertIs, asked, askedFor, book, focused, hide, items, list, names, noRules, numbered, open, pass, others, rule, shows, sql, statusIs, until } from './stage.mjs';
+import { added, alertIs, asked, askedFor, book, focused, hide, items, list, names, noRules, numbered, open, others, pass, rule, shows, sql, statusIs, until } from './stage.mjs';
 
 const TEXTS = {
   'en': {
@@ -13,11 +13,11 @@ const TEXTS = {
     offline: /^You are offline\. The list is from \d{1,2}:\d\d\s[AP]M\.$/, over: 'More than 20 names found.',
   },
   'pt-BR': {
-    loading: 'Carregando visitantes…', failed: 'Não foi possível carregar os visitantes.', again: 'Tentar de novo', notLoaded: 'Isso não carregou.',
-    older: 'Mostrar visitantes anteriores', more: 'Mais 20 visitantes na lista.', everyone: 'São todos.', latest: 'Últimos visitantes', days: 'Visitantes por dia',
-    one: '1 nome encontrado.', many: '2 nomes encontrados.', none: 'Nenhum nome contém “zzz”.', cameOne: '1 visitante novo: Ada.', came: '3 visitantes novos.',
-    stale: /^O serviço não responde\. A lista é de \d\d:\d\d\.$/, back: 'Conexão de volta.',
-    offline: /^Você está sem conexão\. A lista é de \d\d:\d\d\.$/, over: 'Mais de 20 nomes encontrados.',
+    loading: 'Carregando visitantes…', failed: 'Não foi possível carregar os visitantes.', again: 'Tentar de novo', notLoaded: 'Não foi possível carregar.',
+    older: 'Mostrar visitantes anteriores', more: 'Mais 20 visitantes na lista.', everyone: 'Esses são todos os visitantes.', latest: 'Últimos visitantes', days: 'Visitantes por dia',
+    one: '1 nome encontrado.', many: '2 nomes encontrados.', none: 'Nenhum nome contém “zzz”.', cameOne: '1 novo visitante: Ada.', came: '3 novos visitantes.',
+    stale: /^O serviço não responde\. Última atualização da lista: \d\d:\d\d\.$/, back: 'Conexão restabelecida.',
+    offline: /^Você está sem conexão\. Última atualização da lista: \d\d:\d\d\.$/, over: 'Mais de 20 nomes encontrados.',
   },
 };
 const gets = () => askedFor('GET', '/api/visitors');
@@ -238,7 +238,7 @@ test('an own signature stays in the list of a search only if it matches', async 
   const sign = async name => {
     await page.getByLabel('Your name').fill(name);
     await page.getByLabel('Your name').press('Enter');
-    await statusIs(page, `${name} is in the book.`);
+    await statusIs(page, added(name));
   };
   await sign('Grace');
   await until(async () => (await names(page)).join() === 'Ada', 'only the match');
@@ -391,7 +391,7 @@ test('without live updates an own signature is shown and counted, and nothing el
   await page.getByLabel('Your name').fill('Ada');
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
-  await statusIs(page, 'Ada is in the book.');
+  await statusIs(page, added('Ada'));
   await page.getByText('3 visitors, 3 today').waitFor();
   assert.deepEqual(await names(page), ['Ada', 'Grace']);
   assert.equal(gets().length, before);
@@ -493,4 +493,160 @@ test('a total that was not counted is said as what is known', async () => {
   });
   await page.getByRole('searchbox').fill('a');
   await statusIs(page, TEXTS.en.over);
+});
+
+const hold = () => {
+  let release;
+  const promise = new Promise(done => { release = done; });
+  return { promise, release };
+};
+const signAs = async (page, name) => {
+  await page.getByLabel('Your name').fill(name);
+  await page.getByLabel('Your name').press('Enter');
+};
+const latest = page => page.getByRole('region', { name: 'Latest visitors' });
+
+test('without live updates a slow first read does not hide an own signature', async () => {
+  await book(['Grace']);
+  const page = await open(null);
+  await page.addInitScript(() => localStorage.setItem('live', 'off'));
+  const { promise, release } = hold();
+  rule('GET', '/api/visitors', { stale: promise }, 1);
+  await page.goto('/');
+  await signAs(page, 'Ada');
+  await statusIs(page, added('Ada'));
+  release();
+  await shows(page, 2);
+  assert.deepEqual(await names(page), ['Ada', 'Grace']);
+  await page.getByText('2 visitors, 2 today').waitFor();
+});
+
+test('a slow read does not bring back a row that was taken back', async () => {
+  await book(numbered(25));
+  const page = await open('/');
+  await shows(page, 20);
+  await page.getByRole('switch').press('Space');
+  await signAs(page, 'Ada');
+  await statusIs(page, added('Ada'));
+  const { promise, release } = hold();
+  rule('GET', '/api/visitors?q=', { stale: promise }, 1);
+  await page.getByRole('searchbox').fill('ada');
+  await until(() => askedFor('GET', '/api/visitors?q=').some(one => one.read));
+  await page.getByRole('button', { name: 'Undo signing Ada' }).click();
+  await until(() => askedFor('DELETE', '/api/visitors/').some(one => one.status === 204));
+  release();
+  await latest(page).getByText('No name contains “ada”.').waitFor();
+  assert.deepEqual(await names(page), []);
+});
+
+test('the count agrees with the list, also where one signed during the first read', async () => {
+  await book(['Grace']);
+  const page = await open(null, { clock: true });
+  const { promise, release } = hold();
+  rule('GET', '/api/stats', { stale: promise }, 1);
+  rule('GET', '/api/visitors', { stale: promise }, 1);
+  await page.goto('/');
+  await until(() => asked.filter(one => one.path.startsWith('/api/') && one.read).length === 2);
+  await signAs(page, 'Ada');
+  await statusIs(page, added('Ada'));
+  release();
+  await shows(page, 2);
+  await page.getByText('2 visitors, 2 today').waitFor();
+});
+
+test('times are right on a machine whose clock is years off', async () => {
+  await book([['Old', '3 days'], ['Grace', '3 minutes'], ['Ada', '0']]);
+  for (const years of [-3, 3]) {
+    const page = await open(null);
+    await page.clock.install({ time: Date.now() + years * 365 * 24 * 3600_000 });
+    await page.goto('/');
+    await shows(page, 3);
+    assert.deepEqual(await items(page).locator('time').allTextContents(), ['now', '3 minutes ago', '3 days ago']);
+    assert.match(await page.locator('main').getByText(/, today$/).textContent(), /^[A-Z][a-z]{2} \d/);
+  }
+});
+
+/** Answers reads of the list with what no test could put into the table. */
+const answersWith = (page, visitors) => page.route('**/api/visitors', route => route.request().method() === 'GET'
+  ? route.fulfill({ json: visitors, contentType: 'application/json' }) : route.continue());
+
+test('dates that JavaScript does not know are shown as they came, and the page lives', async () => {
+  await book(['Ada']);
+  const page = await open(null);
+  const odd = ['infinity', '-infinity', '10000-01-01T00:00:00.000000Z', 'nonsense'];
+  await answersWith(page, { visitors: odd.map((created_at, i) => ({ id: 9 - i, name: `Visitor ${i}`, created_at })), total: 4, next: null });
+  await page.goto('/');
+  await shows(page, 4);
+  assert.deepEqual(await items(page).locator('time').allTextContents(), odd);
+  await page.getByRole('button', { name: 'Português' }).click();
+  await items(page).first().getByText('nº 9').waitFor();
+  await signAs(page, 'Grace').catch(() => {});
+});
+
+test('ids that a JavaScript number cannot hold are shown exactly and never acted on', async () => {
+  await book(['Ada']);
+  const page = await open('/');
+  const ids = ['9223372036854775807', '9007199254740993', '9007199254740992'];
+  const visitors = ids.map(id => `{"id":${id},"name":"\\"id\\":${id}","created_at":"2026-01-01T00:00:00.000000Z"}`);
+  await page.route('**/api/visitors', route => (route.request().method() === 'GET'
+    ? route.fulfill({ body: `{"visitors":[${visitors}],"total":3,"next":null}`, contentType: 'application/json' }) : route.continue()));
+  await page.reload();
+  await shows(page, 3);
+  assert.deepEqual(await names(page), ids.map(id => `"id":${id}`));
+  for (const id of ids) await items(page).getByText(`no. ${id}`, { exact: true }).waitFor();
+  await page.getByText('Optional. Up to 50 characters.').waitFor();
+});
+
+test('older pages grow to a hundred after the third press', async () => {
+  await sql("TRUNCATE visitors, idempotency_keys RESTART IDENTITY; INSERT INTO visitors (name) SELECT 'V ' || i FROM generate_series(1, 300) AS i");
+  const page = await open('/');
+  const older = page.getByRole('button', { name: 'Show older visitors' });
+  for (const n of [40, 60, 80, 180, 280]) {
+    await older.click();
+    await shows(page, n);
+  }
+  await statusIs(page, '100 more visitors shown.');
+  assert.deepEqual(await names(page), Array.from({ length: 280 }, (_, i) => `V ${300 - i}`));
+});
+
+test('an input method has Escape and Enter for itself', async () => {
+  await book(['Ada']);
+  const page = await open('/');
+  await shows(page, 1);
+  const search = page.getByRole('searchbox');
+  await search.fill('ad');
+  const prevented = (locator, key) => locator.evaluate((one, value) =>
+    !one.dispatchEvent(new KeyboardEvent('keydown', { key: value, isComposing: true, bubbles: true, cancelable: true })), key);
+  await prevented(search, 'Escape');
+  assert.equal(await search.inputValue(), 'ad');
+  assert.equal(await prevented(page.getByLabel('Your name'), 'Enter'), true, 'it does not sign');
+});
+
+test('a message stands where its cause is', async () => {
+  await book(numbered(45));
+  const page = await open('/');
+  await shows(page, 20);
+  assert.equal(await page.getByRole('form', { name: 'Sign the book' }).getByRole('alert').count(), 1);
+  rule('GET', '/api/visitors?', { status: 503 }, 2);
+  await page.getByRole('searchbox').fill('v');
+  await latest(page).getByRole('alert').getByText(/^That did not load\./).waitFor();
+  await page.getByRole('searchbox').press('Escape');
+  await alertIs(page, '');
+  await page.getByRole('button', { name: 'Show older visitors' }).click();
+  await latest(page).getByRole('alert').getByText(/^That did not load\./).waitFor();
+  assert.equal(await page.getByRole('alert').count(), 1);
+  assert.equal(await page.getByRole('status').count(), 1);
+});
+
+test('an empty book invites, and has no chart', async () => {
+  await book([['Ada', '40 days']]);
+  const page = await open('/');
+  const days = page.getByRole('region', { name: 'Visitors per day' });
+  await days.getByText('No visitors in 30 days.').waitFor();
+  assert.equal(await days.getByRole('img').count(), 0);
+  assert.equal(await days.getByRole('button').count(), 0);
+  await book();
+  await page.reload();
+  await page.getByText('Nobody has signed yet. Be the first.').waitFor();
+  await days.getByText('No visitors in 30 days.').waitFor();
 });

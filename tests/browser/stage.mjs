@@ -68,7 +68,8 @@ export const askedFor = (method, start) => asked.filter(one => one.method === me
   { status, headers, problem }  answered by the proxy itself; nothing reaches the service
   { lose: true }                answered by the service, but half of the answer is lost on the way
   { cut: true }                 neither
-  { hold: promise }             passed on when the promise is fulfilled; goes with the others */
+  { hold: promise }             passed on when the promise is fulfilled; goes with the others
+  { stale: promise }            answered by the service, which sets `read`; passed on when the promise is fulfilled */
 export function rule(method, start, action, times = Infinity) {
   rules.push({ method, start, times, ...action });
 }
@@ -96,7 +97,9 @@ const proxy = http.createServer(async (request, response) => {
   const passed = http.request(STACK + request.url, { method: request.method, headers: request.headers }, answer => {
     const parts = [];
     answer.on('data', part => parts.push(part));
-    answer.on('end', () => {
+    answer.on('end', async () => {
+      entry.read = true;
+      await found?.stale;
       entry.status = answer.statusCode;
       const { connection, ...headers } = answer.headers;
       const whole = Buffer.concat(parts);
@@ -177,6 +180,8 @@ const textOf = role => async (page, wanted) => {
     .catch(error => assert.fail(`${error.message}; it says: ${last}`));
 };
 export const statusIs = textOf('status');
+/** What the status says of a signature of that name, in English. */
+export const added = name => new RegExp(`^${name.replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`)} is in the book: no${String.raw`\. \d+\.$`}`);
 export const alertIs = textOf('alert');
 export const focused = page => page.evaluate(() => {
   const one = document.activeElement;
