@@ -1,7 +1,16 @@
-"""What people get who open an address in a browser: the page's files, and a page in both languages where an address
-leads nowhere. Knows nothing of what the page does (tests/browser)."""
+"""What people get who open an address in a browser: the page's files, the words in it that are settings, and a page in
+both languages where an address leads nowhere. Knows nothing of what the page does (tests/browser)."""
+import html
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
 import contract
 
+PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BROWSER = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'
 
 
@@ -56,3 +65,64 @@ class FilesTest(contract.ContractTest):
                 self.assertEqual(answer.headers['Content-Type'], type_)
                 self.assertEqual(answer.headers['Cache-Control'], 'no-cache')
                 self.assertTrue(answer.headers['ETag'])
+
+
+class WordsTest(unittest.TestCase):
+    """BOOK_TITLE and BOOK_LEAD, as local/page writes them into the page's files."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder)
+        for name in ('index.html', 'not-found.html'):
+            shutil.copy2(os.path.join(PROJECT, 'html', name), self.folder)
+
+    def write(self, **settings):
+        environment = {'PATH': os.environ['PATH'], **settings}
+        return subprocess.run([os.path.join(PROJECT, 'local/page'), self.folder], env=environment, capture_output=True,
+                              text=True, timeout=30)
+
+    def read(self, name='index.html', folder=None):
+        with open(os.path.join(folder or self.folder, name), encoding='utf-8') as file:
+            return file.read()
+
+    def marked(self, setting, name='index.html'):
+        """What stands in the places that data-book marks."""
+        lines = [line for line in self.read(name).splitlines() if f'data-book="{setting}"' in line]
+        places = [re.search(r'content="([^"]*)"', line) or re.search(r'>([^<]*)</', line) for line in lines]
+        return [html.unescape(place[1]) for place in places]
+
+    def test_without_them_nothing_is_touched(self):
+        for settings in ({}, {'BOOK_TITLE': '', 'BOOK_LEAD': ''}):
+            self.assertEqual(self.write(**settings).returncode, 0)
+            for name in ('index.html', 'not-found.html'):
+                self.assertEqual(self.read(name), self.read(name, os.path.join(PROJECT, 'html')))
+                self.assertEqual(os.stat(os.path.join(self.folder, name)).st_mtime,
+                                 os.stat(os.path.join(PROJECT, 'html', name)).st_mtime, 'nor is its ETag')
+
+    def test_they_are_text_in_every_place(self):
+        for title in ('Casa Lúcia', '<script>alert(1)</script>', r'A & B "C" \1 \& $1 {n}', '&amp;', "it's 100 %", 'x' * 100):
+            with self.subTest(title):
+                self.assertEqual(self.write(BOOK_TITLE=title, BOOK_LEAD=title + '!').returncode, 0)
+                self.assertEqual(set(self.marked('title')), {title})
+                self.assertEqual(set(self.marked('lead')), {title + '!'})
+                self.assertEqual(set(self.marked('title', 'not-found.html')), {title})
+                self.assertEqual(len(self.marked('title')), 4)
+                self.assertEqual(len(self.marked('lead')), 4)
+                self.assertNotIn('<script>alert', self.read())
+
+    def test_one_alone_leaves_the_other(self):
+        lead = self.marked('lead')
+        self.write(BOOK_TITLE='Casa Lúcia')
+        self.assertEqual(self.marked('lead'), lead)
+        self.assertEqual(set(self.marked('title')), {'Casa Lúcia'})
+
+    def test_a_wrong_one_is_refused_by_name(self):
+        before = self.read()
+        for name, value in (('BOOK_TITLE', 'x' * 101), ('BOOK_LEAD', 'x' * 301), ('BOOK_TITLE', 'a\nb'), ('BOOK_LEAD', 'a\tb'),
+                            ('BOOK_TITLE', 'x\n'), ('BOOK_TITLE', '\x7f')):
+            with self.subTest(f'{name} {value[:10]!r}'):
+                result = self.write(**{name: value})
+                self.assertEqual(result.returncode, 1)
+                self.assertIn(name, result.stderr)
+                self.assertEqual(self.read(), before)
+        self.assertEqual(self.write(BOOK_LEAD='x' * 300).returncode, 0)
