@@ -116,6 +116,13 @@ class WordsTest(unittest.TestCase):
         self.assertEqual(self.marked('lead'), lead)
         self.assertEqual(set(self.marked('title')), {'Casa Lúcia'})
 
+    def test_what_start_deploys_has_them(self):
+        environment = {'PATH': os.environ['PATH'], 'STATE_DIR': self.folder + '/state', 'BOOK_TITLE': 'Casa & Lúcia'}
+        release = [os.path.join(PROJECT, 'local/release'), '/bin/true']
+        result = subprocess.run(release, env=environment, capture_output=True, text=True, timeout=60)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(set(self.marked('title', 'state/release/html/index.html')), {'Casa & Lúcia'})
+
     def test_a_wrong_one_is_refused_by_name(self):
         before = self.read()
         for name, value in (('BOOK_TITLE', 'x' * 101), ('BOOK_LEAD', 'x' * 301), ('BOOK_TITLE', 'a\nb'), ('BOOK_LEAD', 'a\tb'),
