@@ -57,8 +57,9 @@ class BackupTest(unittest.TestCase):
         self.assertEqual(self.service.sql(ROWS), [])
         self.assert_done(self.run_local(self.service, 'restore', 'compose', file))
         self.assertEqual(contents(self.service), before)
-        # The empty one is gone, and the app has found the new one: it adds, under ids that nobody had.
-        self.assertEqual(self.service.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'visitors%'"), [('1',)])
+        # The empty one is kept, too, and the app has found the new one: it adds, under ids that nobody had.
+        self.assertEqual(len(self.kept()), 1)
+        self.assertEqual(self.service.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'visitors%'"), [('2',)])
         self.service.wait_healthy()
         answer = self.service.post('/api/visitors', {'name': 'after'})
         self.assertEqual(answer.status, 201, answer)
