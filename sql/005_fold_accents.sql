@@ -5,9 +5,9 @@
 ALTER FUNCTION fold_case(text) RENAME TO fold_case_only;
 ALTER INDEX visitors_name_search RENAME TO visitors_name_search_by_case;
 
--- Canonical decomposition without U+0300 to U+036F, then simple case pairs. The accents go first: upper() would make a letter
--- of one (U+0345). ASCII has none, and most names are ASCII; the CASE spares them most of the work. Not STRICT: PostgreSQL
--- would then not see through the function, and each call would cost several times as much.
+-- Canonical decomposition without U+0300 to U+036F, then simple case pairs. The accents go first: upper() would make a
+-- letter of one (U+0345). ASCII has none, and most names are ASCII: the CASE spares them the work. Not STRICT: PostgreSQL
+-- would then not put the expression in place of the call, and each would cost several times as much.
 CREATE FUNCTION fold_case(value text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN lower(upper(CASE

@@ -1,5 +1,5 @@
-// Entity tags (RFC 9110, 8.8.3): making one for a body, and finding it among a client's (13.1). Knows nothing of what a body says.
-// Pure functions: any thread.
+// Entity tags (RFC 9110, 8.8.3): making one for a body, and finding it among a client's (13.1). Knows nothing of what a body
+// says. Pure functions: any thread.
 #pragma once
 
 #include <algorithm>
@@ -25,8 +25,8 @@ inline bool if_none_match(std::string_view header, std::string_view etag) {
     return header.find(etag) != header.npos;
 }
 
-// Whether If-Match lists `etag`, or is `*` or absent (13.1.1). A strong comparison but for W/: nginx weakens what it compresses. Where
-// the list is malformed it ends: what is not certain to be meant is not done.
+// Whether If-Match lists `etag`, or is `*` or absent (13.1.1). Compared strongly but for W/: nginx weakens what it compresses.
+// A list ends where it is malformed: what is not certain to be meant is not done.
 inline bool if_match(std::string_view header, std::string_view etag) {
     if (header.empty() || header == "*") return true;
     constexpr std::string_view blanks = " \t";

@@ -108,7 +108,8 @@ Result<VisitorQuestion> ask_visitor(const Service&, const Request& request) {
     return VisitorQuestion{*id};
 }
 
-// If-Match goes first (RFC 9110, 13.2.2). A 304 has the headers that tell its document apart, and nothing of what is in it (RFC 9110, 15.4.5).
+// If-Match goes first (RFC 9110, 13.2.2). A 304 has the headers that tell its document apart, and nothing of what is in it
+// (15.4.5).
 void answer_document(Exchange& exchange, const Document& document, Log& log) {
     if (!if_match(exchange.request.if_match, document.etag)) {
         return refuse(exchange, {.status = 412, .detail = "The document is not the one that If-Match names."}, log);

@@ -76,7 +76,8 @@ void answer_visitors(Database& database, const std::vector<std::int64_t>& ids, A
     for (const std::int64_t id : ids) answers.emplace(VisitorQuestion{id}, no_such_visitor());
 }
 
-// Whether what reading this visitor gives has a tag that If-Match lists. It still does when it is removed: visitors do not change.
+// Whether If-Match (`header`) lists the tag of what reading this visitor gives. What is so now is so when the visitor is
+// removed: it never changes.
 bool has_tag(Database& database, std::int64_t id, const std::string& header) {
     if (header.empty()) return true;
     const std::vector<Visitor> found = database.visitors({id});

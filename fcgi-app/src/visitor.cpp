@@ -37,7 +37,7 @@ bool is_ignorable(char32_t c) {
     return std::ranges::any_of(ranges, [c](const auto& range) { return is_between(c, range.first, range.second); });
 }
 
-// A name of nothing else would be an empty row, and nobody could tell which button deletes it.
+// A name without such a character would be a row that looks empty.
 bool shows(char32_t c) {
     constexpr char32_t braille_blank = 0x2800;
     return !is_white_space(c) && !is_ignorable(c) && c != braille_blank;

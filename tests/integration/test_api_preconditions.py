@@ -1,5 +1,5 @@
-"""If-Match (RFC 9110, 13.1.1): what is asked is done only to the document that has one of these tags; else 412, and nothing is
-done. If-None-Match alone: test_api_pages.py."""
+"""If-Match (RFC 9110, 13.1.1): what is asked is done only to the document that has one of these tags; else 412, and
+nothing is done. If-None-Match alone: test_api_pages.py."""
 import os
 import unittest
 
@@ -10,6 +10,8 @@ OTHER = '"no-such-tag"'
 
 
 class PreconditionTest(ContractTest):
+    QUICK = True
+
     def documents(self):
         """The paths of documents that have an ETag, each with it."""
         visitor = self.add(f'preconditioned {os.urandom(4).hex()}')

@@ -16,6 +16,8 @@ def new_key():
 
 
 class TakingBackTest(ContractTest):
+    QUICK = True
+
     def add_with_key(self, name='taken back'):
         """The path of a visitor that is added for a test's sake, and the key that added it."""
         key = new_key()
