@@ -17,7 +17,7 @@ NOT_SEARCHED = {'.git', 'build', 'var', 'backups', 'secrets', 'node_modules', '_
 PATH = re.compile(r'(?=.*/|.*\.(?:cpp|hpp|mjs|py|js|json|html|css|svg|sql|conf|md|yaml|yml|c|lua|example)$)[\w.-][\w.…-]*(?:/[\w.…-]*)*')
 # What looks like one and is none of the repository's.
 NO_PATH = re.compile(r'''
-    (?:var|build|backups|STATE_DIR)/.*     # written by make and by the service
+    (?:var|build|backups|STATE_DIR)/.*|compile_commands\.json     # written by make and by the service
     | \.cpp | \.env                        # an ending; a file that a person makes
     | (?:application|text)/[\w+]+          # a media type
     | sql/NNN_verb_noun\.sql               # how a name is made
