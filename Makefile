@@ -120,11 +120,13 @@ help: ## Show this list
 
 .PHONY: run start stop status build check test
 run: ## Start as below, show the logs, stop on Ctrl-C (first time a few minutes, then under 10 s)
+	@$(script) local/check
 	@$(script) local/packages run build
 	@$(call compile,$(build)/fcgi-app)
 	@$(script) local/run $(build)/fcgi-app
 
 start: ## Install what is missing, build, start PostgreSQL, the app and nginx (warm: under 3 s)
+	@$(script) local/check
 	@$(script) local/packages run build
 	@$(call compile,$(build)/fcgi-app)
 	@$(script) local/start $(build)/fcgi-app
