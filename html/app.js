@@ -88,9 +88,9 @@ let heard = null;      // { service, steady, wall }
 const steady = () => performance.now();
 const now = () => (heard ? heard.service + steady() - heard.steady : Date.now());
 function hear(date) {
-  const service = Date.parse(date);
-  const jumped = heard && Math.abs(Date.now() - heard.wall - (steady() - heard.steady)) > CLOCK_JUMP_MS;
-  if (service && (!heard || jumped)) heard = { service, steady: steady(), wall: Date.now() };
+  const service = Date.parse(date), wall = Date.now();
+  const jumped = heard && Math.abs(wall - heard.wall - (steady() - heard.steady)) > CLOCK_JUMP_MS;
+  if (service && (!heard || jumped)) heard = { service, wall, steady: steady() };
 }
 const utcDay = () => new Date(now()).toISOString().slice(0, 10);
 
@@ -123,8 +123,7 @@ export async function ask(path, { signal, ...options } = {}) {
     hear(headers.get('date'));
     const readable = options.method !== 'HEAD' && /json/.test(headers.get('content-type'));
     // A refusal counts whatever its body is; a success that cannot be read is none.
-    const unreadable = fault => { if (status < 400) throw fault; };
-    const body = readable ? await response.text().then(parse).catch(unreadable) : null;
+    const body = readable ? await response.text().then(parse).catch(why => { if (status < 400) throw why; }) : null;
     const reference = status >= 500 ? body?.request_id ?? headers.get('x-request-id') : null;
     const after = Math.min(parseInt(headers.get('retry-after'), 10), RETRY_AFTER_MAX_S) || null;
     return { status, headers, body, reference, after, response };
@@ -378,7 +377,7 @@ let olderRows = 0, olderPages = 0;   // what was asked for with the button
 let datesReady = false;   // formats of dates are made, after the first rows have been painted
 const printing = matchMedia('print');
 const gone = new Set();   // deleted from here: what was asked before does not bring them back
-const emptyRow = className => Object.assign($('row').content.firstElementChild.cloneNode(true), { className });
+const emptyRow = className => Object.assign($('row').content.firstElementChild.cloneNode(true), { className, lang });
 function rowOf({ id, name, created_at }, li) {
   const [who, time, number] = li.children;
   const row = { id, name, created_at, when: new Date(created_at), li, who, time, number };
@@ -389,6 +388,7 @@ function rowOf({ id, name, created_at }, li) {
   return row;
 }
 function showRow(row) {
+  row.li.lang = lang;   // its own, so that a change of the page's does not style thousands anew at once
   row.number.textContent = t('number', row);
   if (datesReady) row.time.title = dated('full', row.when, row.created_at);
   if (own.has(row.id)) showOwn(row);
@@ -469,6 +469,7 @@ function showList() {
   if (loaded || failures) list.querySelectorAll('.placeholder').forEach(item => item.remove());
   const none = !rows.length && !isUnderWay();
   list.hidden = none && list.ariaBusy !== 'true';
+  list.classList.toggle('long', rows.length > ROWS_MAX);
   list.classList.toggle('wide', String(rows[0]?.id ?? '').length > NARROW_DIGITS);
   $('empty').hidden = !(loaded && none);
   $('empty').replaceChildren(...parts(shownQuery ? 'foundNone' : 'nobody', { q: shownQuery }));
@@ -479,8 +480,7 @@ function showList() {
 
 // Reading.
 let query = trim(asked('q') ?? '');
-let reading = null;    // the request for a first page: { controller, byHand }
-let readingOlder = null;
+let reading = null, readingOlder = null;   // { controller, byHand } of a first page; the controller of an older one
 let trouble = null;    // why it was said that the list is old
 let pollTimer = 0, searchTimer = 0, failures = 0, etag = null, listedAt = null;
 let total = null;      // how many are in the book, as the list without a search said last
@@ -548,7 +548,7 @@ function readBadly({ body, reference }, byHand) {
 function readWell({ status, headers, body }, q, day) {
   const searched = q !== shownQuery || !loaded;
   failures = 0;
-  listedAt = new Date();
+  listedAt = new Date(now());
   settle('load');
   connected();
   if (!loaded && kept('own')) loadRemoval();
@@ -644,8 +644,8 @@ async function loadStats() {
   const { signal } = askingStats = new AbortController();
   const { status, body } = await ask('/api/stats?days=30', { signal });
   if (signal.aborted) return;
-  statsFailed = status !== 200 || !body?.days?.length;
-  if (statsFailed) return;   // the next poll that succeeds asks again
+  statsFailed = status !== 200 || !body?.days?.length;   // then the next poll that succeeds asks again
+  if (statsFailed) return;
   stats = body;
   statsDay = utcDay();
   showCount();

@@ -346,6 +346,8 @@ test('two thousand rows: a press does not wait for them', async () => {
   assert.equal(inOneTask, 100);
   await until(() => items(page).last().locator('.number').textContent().then(text => text.startsWith('nº')));
   assert.equal(await items(page).last().evaluate(one => getComputedStyle(one).contentVisibility), 'auto');
+  await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+  await until(() => page.getByRole('contentinfo').evaluate(one => one.getBoundingClientRect().top < innerHeight));
 });
 
 test('an address that leads nowhere is a page, in both languages', async () => {
