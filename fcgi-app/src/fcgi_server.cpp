@@ -4,6 +4,7 @@
 
 #include "gate.hpp"
 #include "json.hpp"
+#include "limits.hpp"
 #include "socket.hpp"
 
 #include <fcgiapp.h>
@@ -12,6 +13,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <algorithm>
@@ -32,13 +34,24 @@ constexpr std::uint64_t stop_number = 0;
 constexpr std::uint64_t listener_number = 1;
 // How long a worker that got no descriptor for a connection waits before it tries again.
 constexpr auto accept_pause = 50ms;
-// The largest answer, a page of 100, with room. So a connection need not block: the gate lets libfcgi read only what is
-// there, and only an answer to a peer that has not read those before it finds no room.
-constexpr int send_buffer_bytes = 256 * 1024;
+
+// The events of a peer that waits for no answer.
+unsigned signs_of_the_gone(bool half_closed_waits) {
+    const unsigned signs = EPOLLHUP | EPOLLERR;
+    return half_closed_waits ? signs : signs | EPOLLRDHUP;
+}
 
 std::string param(const FCGX_Request& request, const char* name) {
     const char* value = FCGX_GetParam(name, request.envp);
     return value == nullptr ? std::string() : std::string(value);
+}
+
+// A file in memory with `bytes`, to be read from its beginning; -1 if there is none to be had.
+int file_of(std::string_view bytes) {
+    const int file = ::memfd_create("request", MFD_CLOEXEC);
+    if (file < 0 || ::pwrite(file, bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size())) return file;
+    ::close(file);
+    return -1;
 }
 
 // The empty STDIN record belongs to the request: unread, it would lie before the next one.
@@ -48,6 +61,36 @@ std::string read_body(FCGX_Request& request) {
     while (const int count = FCGX_GetStr(piece.data(), static_cast<int>(piece.size()), request.in))
         body.append(piece.data(), static_cast<std::size_t>(count));
     return body;
+}
+
+Request request_of(FCGX_Request& fcgi) {
+    return {.method = param(fcgi, "REQUEST_METHOD"),
+            .path = param(fcgi, "DOCUMENT_URI"),
+            .query = param(fcgi, "QUERY_STRING"),
+            .content_type = param(fcgi, "CONTENT_TYPE"),
+            .body = read_body(fcgi),
+            .request_id = param(fcgi, "REQUEST_ID"),
+            .idempotency_key = param(fcgi, "HTTP_IDEMPOTENCY_KEY"),
+            .if_match = param(fcgi, "HTTP_IF_MATCH"),
+            .if_none_match = param(fcgi, "HTTP_IF_NONE_MATCH"),
+            .authorization = param(fcgi, "HTTP_AUTHORIZATION"),
+            .sec_fetch_site = param(fcgi, "HTTP_SEC_FETCH_SITE")};
+}
+
+// The request that lies in the socket, or in `taken` where it was taken off it; none, and errno, if libfcgi cannot read it.
+std::optional<Request> read_request(FCGX_Request& fcgi, const std::string& taken) {
+    if (taken.empty()) return FCGX_Accept_r(&fcgi) == 0 ? std::optional(request_of(fcgi)) : std::nullopt;
+    const int socket = fcgi.ipcFd;
+    const int file = file_of(taken);
+    if (file < 0) return std::nullopt;
+    fcgi.ipcFd = file;
+    std::optional<Request> request;
+    if (FCGX_Accept_r(&fcgi) == 0) {
+        request = request_of(fcgi);
+        ::close(file);  // where it fails, libfcgi has done that
+    }
+    fcgi.ipcFd = socket;  // for the answer
+    return request;
 }
 
 std::string head_text(const Response& response) {
@@ -89,6 +132,8 @@ public:
     const int fd;
     const std::uint64_t number;  // in the epoll set: a descriptor's number could be another connection's by then
     FCGX_Request fcgi{};
+    std::string begun;                        // what was taken off the socket of a request that has not come whole
+    bool half_closed = false;                 // the peer sends no more
     std::optional<Watchdog::Watch> deadline;  // of a request that has not come whole, or of the first
     std::function<void()> next;               // of an answer that streams, once the peer can take more
     unsigned awaited = EPOLLIN;               // guarded by the server's mutex; EPOLLOUT once an answer streams
@@ -114,8 +159,7 @@ public:
 
     bool client_waits() const override {
         if (!connection_->had_events()) return true;  // an end would be one
-        // nginx never half-closes: it has given up, with or without bytes behind the end.
-        pollfd peer{.fd = connection_->fd, .events = POLLRDHUP, .revents = 0};
+        pollfd peer{.fd = connection_->fd, .events = static_cast<short>(server_.peer_has_gone_), .revents = 0};
         return ::poll(&peer, 1, 0) == 0;
     }
 
@@ -151,7 +195,7 @@ private:
         const bool sent = !failed(fcgi) && FCGX_FClose(fcgi.err) == 0 && FCGX_FClose(fcgi.out) == 0;
         FCGX_Free(&fcgi, 0);
         if (!sent) server_.log_.warning("answer_lost", {{"request_id", request.request_id}});
-        if (sent && keep) return server_.give_back(*connection);
+        if (sent && keep && !connection->half_closed) return server_.give_back(*connection);
         server_.forget(*connection);
     }
 
@@ -170,7 +214,12 @@ private:
 
 FcgiServer::FcgiServer(const std::string& address, const FcgiServerLimits& limits, Handle handle, Watchdog& watchdog,
                        Log& log)
-    : limits_(limits), handle_(std::move(handle)), watchdog_(watchdog), log_(log), address_(address) {
+    : limits_(limits),
+      handle_(std::move(handle)),
+      watchdog_(watchdog),
+      log_(log),
+      address_(address),
+      peer_has_gone_(signs_of_the_gone(limits.half_closed_waits || address.starts_with("unix:"))) {
     FCGX_Init();
     listener_ = listen_on(address, static_cast<int>(limits_.connections_max));
     epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
@@ -266,12 +315,13 @@ void FcgiServer::accept_all() {
 
 // Until none waits or one fails (its errno then; 0: there is no more room, and the next one that closes makes some).
 int FcgiServer::accept_while_there_is_room() {
+    constexpr int send_buffer = send_buffer_bytes;
     const std::lock_guard lock(mutex_);
     while (open_.size() < limits_.connections_max) {
         const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;
         if (fd < 0) return errno;
-        ::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer_bytes, sizeof send_buffer_bytes);
+        ::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
         const auto connection = std::make_shared<Connection>(fd, ++last_number_);
         connection->deadline.emplace(watchdog_, fd, limits_.request_read_ms);
         open_.emplace(connection->number, connection);
@@ -281,50 +331,65 @@ int FcgiServer::accept_while_there_is_room() {
 }
 
 void FcgiServer::look_at(const std::shared_ptr<Connection>& connection, unsigned events) {
-    const bool peer_closed = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    const bool gone = (events & peer_has_gone_) != 0;
     if (connection->next != nullptr) {
-        if (!peer_closed && (events & EPOLLOUT) == 0) return give_back(*connection);  // an event from before
+        if (!gone && (events & EPOLLOUT) == 0) return give_back(*connection);  // an event from before
         const auto next = std::exchange(connection->next, nullptr);
-        if (!peer_closed) next();
+        if (!gone) next();
         return;  // if nobody kept the conversation, its end closes the connection
     }
-    std::array<char, request_max_bytes> bytes;
+    connection->half_closed = connection->half_closed || (events & EPOLLRDHUP) != 0;
+    std::array<char, request_max_bytes> piece;
+    const int flags = connection->begun.empty() ? MSG_PEEK : 0;
     // A peer that has gone does not wait for what it asked (it may be long ago, if this process was stopped).
-    const ssize_t count = peer_closed ? 0 : ::recv(connection->fd, bytes.data(), bytes.size(), MSG_PEEK);
+    const ssize_t count = gone ? 0 : ::recv(connection->fd, piece.data(), piece.size(), flags);
     if (count < 0 && errno == EAGAIN) return give_back(*connection);  // an event of what has been read already
-    if (count <= 0) return forget(*connection);
-    switch (inspect({bytes.data(), static_cast<std::size_t>(count)})) {
-        case Framing::whole:
-            connection->deadline.reset();
-            return receive(connection);
-        case Framing::incomplete:
-            // What is still to come will be an event, as the set is edge-triggered.
-            if (!connection->deadline) connection->deadline.emplace(watchdog_, connection->fd, limits_.request_read_ms);
-            return give_back(*connection);
-        case Framing::malformed:
-            log_.warning("malformed_request", {{"bytes", static_cast<std::int64_t>(count)}});
-            return forget(*connection);
+    if (count > 0) return judge(connection, {piece.data(), static_cast<std::size_t>(count)});
+    const bool late = connection->deadline && connection->deadline->fired();
+    if (late) return turn_away(*connection, "not whole in time");
+    forget(*connection);
+}
+
+// Nearly every request is whole when it is first seen: then `piece` is still in the socket, where libfcgi reads it. One that
+// comes in pieces is taken off the socket, since there each piece, however small, takes a buffer of its own.
+void FcgiServer::judge(const std::shared_ptr<Connection>& connection, std::string_view piece) {
+    std::string& begun = connection->begun;
+    const bool first = begun.empty();
+    if (!first) begun += piece;
+    const Framing framing = inspect(first ? piece : begun);
+    if (framing == Framing::whole) {
+        connection->deadline.reset();
+        return receive(connection);
     }
+    if (first) {
+        begun.resize(piece.size());
+        ::recv(connection->fd, begun.data(), begun.size(), 0);
+    }
+    if (framing == Framing::malformed) return turn_away(*connection, "malformed");
+    if (framing == Framing::oversized) return turn_away(*connection, "too large");
+    if (connection->half_closed) return turn_away(*connection, "ended before it was whole");
+    // What is still to come will be an event, as the set is edge-triggered.
+    if (!connection->deadline) connection->deadline.emplace(watchdog_, connection->fd, limits_.request_read_ms);
+    give_back(*connection);
+}
+
+// Ends a connection whose request will not be read.
+void FcgiServer::turn_away(const Connection& connection, std::string_view reason) {
+    const std::string& begun = connection.begun;
+    log_.warning(
+        "request_refused",
+        {{"request_id", request_id_in(begun)}, {"reason", reason}, {"bytes", static_cast<std::int64_t>(begun.size())}});
+    forget(connection);
 }
 
 void FcgiServer::receive(const std::shared_ptr<Connection>& connection) {
-    FCGX_Request& fcgi = connection->fcgi;
-    if (FCGX_Accept_r(&fcgi) != 0) {
-        log_.error("defect", {{"reason", "libfcgi refused a request that the gate had passed"}});
+    auto request = read_request(connection->fcgi, std::exchange(connection->begun, {}));
+    if (!request) {
+        // Out of descriptors or memory; or a defect: libfcgi refused what the gate had passed.
+        log_.error("request_unreadable", {{"reason", std::string_view(std::strerror(errno))}});
         return forget(*connection);
     }
-    Request request{.method = param(fcgi, "REQUEST_METHOD"),
-                    .path = param(fcgi, "DOCUMENT_URI"),
-                    .query = param(fcgi, "QUERY_STRING"),
-                    .content_type = param(fcgi, "CONTENT_TYPE"),
-                    .body = read_body(fcgi),
-                    .request_id = param(fcgi, "REQUEST_ID"),
-                    .idempotency_key = param(fcgi, "HTTP_IDEMPOTENCY_KEY"),
-                    .if_match = param(fcgi, "HTTP_IF_MATCH"),
-                    .if_none_match = param(fcgi, "HTTP_IF_NONE_MATCH"),
-                    .authorization = param(fcgi, "HTTP_AUTHORIZATION"),
-                    .sec_fetch_site = param(fcgi, "HTTP_SEC_FETCH_SITE")};
-    handle_(std::make_shared<Conversation>(*this, connection, std::move(request)));
+    handle_(std::make_shared<Conversation>(*this, connection, std::move(*request)));
 }
 
 // Ends the turn. From there on another thread may have the connection, and its answer may have begun to stream before the lock

@@ -1,5 +1,5 @@
 // A FastCGI responder on libfcgi that nothing a peer sends or keeps back can hold up: connections wait in one epoll set,
-// and a worker turns to one only to look whether a whole request lies in its buffer (gate.hpp). Then it reads the
+// and a worker turns to one only to look whether a whole request has come (gate.hpp). Then it reads the
 // request, hands it on as an Exchange and takes the next; whoever answers, on whatever thread, gives the connection back.
 // Knows nothing of paths, visitors or databases. The only user of libfcgi.
 #pragma once
@@ -16,6 +16,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -28,6 +29,9 @@ struct FcgiServerLimits {
     std::chrono::milliseconds request_read_ms{1000};  // from a connection's or a request's first sign to its last byte
     std::chrono::milliseconds drain_ms{500};          // how long idle connections are still served at the end
     std::chrono::milliseconds drain_max_ms{14'000};   // how long requests in hand are waited for; at least drain_ms
+    // Whether a peer that sends no more still waits for its answer. On a unix socket that is always known; on TCP it looks
+    // like one that has gone, for which work is saved otherwise.
+    bool half_closed_waits = false;
 };
 
 class FcgiServer {
@@ -52,7 +56,9 @@ private:
     void accept_all();
     int accept_while_there_is_room();
     void look_at(const std::shared_ptr<Connection>& connection, unsigned events);
+    void judge(const std::shared_ptr<Connection>& connection, std::string_view piece);
     void receive(const std::shared_ptr<Connection>& connection);
+    void turn_away(const Connection& connection, std::string_view reason);
     void give_back(Connection& connection);
     void forget(const Connection& connection);
     void forget_idle();
@@ -63,6 +69,7 @@ private:
     Watchdog& watchdog_;
     Log& log_;
     const std::string address_;
+    const unsigned peer_has_gone_;  // events of epoll
     int listener_ = -1;
     int epoll_ = -1;
     int stop_ = -1;  // an eventfd: readable once the workers are to end

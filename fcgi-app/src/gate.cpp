@@ -1,9 +1,10 @@
 // The check, record by record, then pair by pair.
 #include "gate.hpp"
 
+#include "limits.hpp"
+
 #include <charconv>
 #include <optional>
-#include <string>
 
 namespace app {
 namespace {
@@ -14,14 +15,21 @@ constexpr unsigned type_begin = 1;
 constexpr unsigned type_params = 4;
 constexpr unsigned type_stdin = 5;
 constexpr unsigned role_responder = 1;
+constexpr std::size_t request_id_max_bytes = 64;
 
 unsigned octet(std::string_view bytes, std::size_t at) { return static_cast<unsigned char>(bytes[at]); }
 
 unsigned two_octets(std::string_view bytes, std::size_t at) { return octet(bytes, at) << 8 | octet(bytes, at + 1); }
 
 struct Record {
+    unsigned type = 0;
     unsigned id = 0;
     std::string_view content;
+};
+
+struct Pair {
+    std::string_view name;
+    std::string_view value;
 };
 
 // Takes the first record off `bytes`; none if it is not there whole.
@@ -30,7 +38,7 @@ std::optional<Record> take_record(std::string_view& bytes) {
     const std::size_t content = two_octets(bytes, 4);
     const std::size_t padding = octet(bytes, 6);
     if (bytes.size() < header_bytes + content + padding) return std::nullopt;
-    const Record record{two_octets(bytes, 2), bytes.substr(header_bytes, content)};
+    const Record record{octet(bytes, 1), two_octets(bytes, 2), bytes.substr(header_bytes, content)};
     bytes.remove_prefix(header_bytes + content + padding);
     return record;
 }
@@ -49,19 +57,30 @@ std::optional<std::size_t> take_length(std::string_view& params) {
     return length;
 }
 
+// Takes the first pair off `params`; none if they do not begin with a well-formed one.
+std::optional<Pair> take_pair(std::string_view& params) {
+    const auto name_length = take_length(params);
+    const auto value_length = name_length ? take_length(params) : std::nullopt;
+    if (!value_length || *name_length > params.size() || *value_length > params.size() - *name_length) {
+        return std::nullopt;
+    }
+    const Pair pair{params.substr(0, *name_length), params.substr(*name_length, *value_length)};
+    params.remove_prefix(*name_length + *value_length);
+    // libfcgi keeps both as C strings: what stands behind a NUL would be lost unseen.
+    if (pair.name.empty() || pair.name.find('\0') != pair.name.npos || pair.value.find('\0') != pair.value.npos) {
+        return std::nullopt;
+    }
+    return pair;
+}
+
 // Whether `params` are well-formed pairs, and each CONTENT_LENGTH among them, or 0 where there is none, is `body_bytes`.
 bool are_right(std::string_view params, std::size_t body_bytes) {
     std::size_t declared = 0;
     while (!params.empty()) {
-        const auto name_length = take_length(params);
-        const auto value_length = name_length ? take_length(params) : std::nullopt;
-        if (!value_length || *name_length > params.size() || *value_length > params.size() - *name_length) return false;
-        const std::string_view name = params.substr(0, *name_length);
-        const std::string_view value = params.substr(*name_length, *value_length);
-        params.remove_prefix(*name_length + *value_length);
-        // libfcgi keeps both as C strings: what stands behind a NUL would be lost unseen.
-        if (name.empty() || name.find('\0') != name.npos || value.find('\0') != value.npos) return false;
-        if (name != "CONTENT_LENGTH" || value.empty()) continue;
+        const auto pair = take_pair(params);
+        if (!pair) return false;
+        const std::string_view value = pair->value;
+        if (pair->name != "CONTENT_LENGTH" || value.empty()) continue;
         const auto [end, error] = std::from_chars(value.begin(), value.end(), declared);
         if (error != std::errc() || end != value.end() || declared != body_bytes) return false;
     }
@@ -71,8 +90,8 @@ bool are_right(std::string_view params, std::size_t body_bytes) {
 }  // namespace
 
 Framing inspect(std::string_view bytes) {
-    if (bytes.size() > request_max_bytes) return Framing::malformed;
-    const Framing unfinished = bytes.size() == request_max_bytes ? Framing::malformed : Framing::incomplete;
+    if (bytes.size() > request_max_bytes) return Framing::oversized;
+    const Framing unfinished = bytes.size() == request_max_bytes ? Framing::oversized : Framing::incomplete;
     unsigned expected = type_begin;
     unsigned id = 0;
     std::size_t body_bytes = 0;
@@ -99,6 +118,18 @@ Framing inspect(std::string_view bytes) {
         }
     }
     return unfinished;
+}
+
+std::string request_id_in(std::string_view bytes) {
+    std::string params;
+    while (const auto record = take_record(bytes)) {
+        if (record->type == type_params) params += record->content;
+    }
+    std::string_view rest = params;
+    while (const auto pair = take_pair(rest)) {
+        if (pair->name == "REQUEST_ID") return std::string(pair->value.substr(0, request_id_max_bytes));
+    }
+    return {};
 }
 
 }  // namespace app

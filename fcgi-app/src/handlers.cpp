@@ -4,6 +4,7 @@
 #include "csv.hpp"
 #include "etag.hpp"
 #include "json.hpp"
+#include "limits.hpp"
 #include "parameter.hpp"
 #include "query_string.hpp"
 #include "version.hpp"
@@ -137,7 +138,8 @@ Result<Addition> ask_addition(const Service&, const Request& request) {
     if (const auto problem = refuse_other_sites(request)) return *problem;
     if (const auto problem = refuse_parameters(request.query)) return *problem;
     if (request.body.size() > body_max_bytes) {
-        return Problem{.status = 413, .detail = "The body may have at most 4096 bytes."};
+        return Problem{.status = 413,
+                       .detail = "The body may have at most " + std::to_string(body_max_bytes) + " bytes."};
     }
     if (!request.body.empty() && !is_json(request.content_type)) {
         return Problem{.status = 415,
@@ -226,7 +228,6 @@ std::vector<Route> make_routes(Store& store, std::string admin_token, Log& log) 
             act(*service, exchange, *asked);
         };
     };
-    // nginx names some of them again: clients.conf limits the additions, headers.conf has their Allow, site.conf the export's time.
     return {
         {"GET", "/api", handler(ask_index, show_index)},
         {"GET", "/api/visitors", handler(ask_page, read)},

@@ -13,8 +13,6 @@ namespace app {
 
 // Visible ASCII, at most this many.
 constexpr std::size_t idempotency_key_max_bytes = 64;
-// nginx (clients.conf) refuses a larger one first, with the same status.
-constexpr std::size_t body_max_bytes = 4096;
 
 // The routes of /api. `admin_token` empty: exporting is off, and deleting but for whoever added the visitor. The references must outlive them.
 std::vector<Route> make_routes(Store& store, std::string admin_token, Log& log);

@@ -94,10 +94,13 @@ void serve(const app::Config& config, app::Log& log) {
     const auto health_router = std::bind_front(app::route, health_routes, std::ref(log));
 
     app::FcgiServer server(config.listen, config.server, router, watchdog, log);
-    app::FcgiServer health_server(
-        config.health_listen,
-        {.threads = 1, .connections_max = 64, .request_read_ms = config.server.request_read_ms, .drain_ms = 0ms},
-        health_router, watchdog, log);
+    app::FcgiServer health_server(config.health_listen,
+                                  {.threads = 1,
+                                   .connections_max = 64,
+                                   .request_read_ms = config.server.request_read_ms,
+                                   .drain_ms = 0ms,
+                                   .half_closed_waits = true},
+                                  health_router, watchdog, log);
     log.info("ready", {{"version", app::version}, {"listen", config.listen}, {"threads", config.server.threads}});
 
     int signal = 0;

@@ -57,7 +57,7 @@ Result<PageQuestion> parse_page_question(std::string_view query) {
                count_code_points(value) <= name_max_code_points;
     };
     Parameter known[] = {
-        whole_number("limit", question.limit, 1, 100),
+        whole_number("limit", question.limit, 1, page_max_visitors),
         whole_number("before", question.before, 1, id_max),
         {"q",
          "must have 1 to " + std::to_string(name_max_code_points) +

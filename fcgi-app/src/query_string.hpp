@@ -13,6 +13,9 @@
 
 namespace app {
 
+// The largest `limit` of a page.
+constexpr int page_max_visitors = 100;
+
 // `query` is as sent, without the '?'.
 Result<PageQuestion> parse_page_question(std::string_view query);
 Result<StatsQuestion> parse_stats_question(std::string_view query);

@@ -33,10 +33,12 @@ std::pair<sockaddr_storage, socklen_t> endpoint_of(const std::string& address) {
         return {endpoint, sizeof local};
     }
     const auto colon = address.rfind(':');
+    std::string host = address.substr(0, colon);
+    // As in a URL, an IPv6 address stands in brackets.
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     const addrinfo hints{.ai_socktype = SOCK_STREAM};
     addrinfo* found = nullptr;
-    const int error =
-        ::getaddrinfo(address.substr(0, colon).c_str(), address.substr(colon + 1).c_str(), &hints, &found);
+    const int error = ::getaddrinfo(host.c_str(), address.substr(colon + 1).c_str(), &hints, &found);
     if (error != 0) throw std::runtime_error(address + ": " + ::gai_strerror(error));
     const socklen_t length = found->ai_addrlen;
     std::memcpy(&endpoint, found->ai_addr, length);

@@ -1,4 +1,4 @@
-// Stream sockets by address: "unix:/path" or "host:port". Knows nothing of what is spoken on them. Any thread.
+// Stream sockets by address: "unix:/path", "host:port" or "[::1]:port". Knows nothing of what is spoken on them. Any thread.
 #pragma once
 
 #include <chrono>

@@ -5,6 +5,7 @@
 #include "csv.hpp"
 #include "etag.hpp"
 #include "json.hpp"
+#include "limits.hpp"
 #include "query_string.hpp"
 
 #include <random>
@@ -17,6 +18,12 @@ using namespace std::chrono_literals;
 
 // Bounds the memory of an export, and how long its queries run.
 constexpr int rows_max_per_chunk = 200;
+// A visitor as JSON or CSV: a code point takes up to 6 bytes (\u0001), everything around the name less than 128.
+constexpr std::size_t visitor_max_bytes = 6 * name_max_code_points + 128;
+// What an answer has beside its visitors: its head, and the link to the next page, twice.
+constexpr std::size_t around_visitors_max_bytes = 4096;
+static_assert(rows_max_per_chunk * visitor_max_bytes + around_visitors_max_bytes <= answer_max_bytes);
+static_assert(page_max_visitors * visitor_max_bytes + around_visitors_max_bytes <= answer_max_bytes);
 // Purging goes on in steps between the batches: small ones, since the next batch waits for them.
 constexpr int purged_keys_max_per_step = 1000;
 constexpr auto purge_pause = 5s;

@@ -20,6 +20,11 @@ Watchdog::Watch::~Watch() {
     watchdog_.watches_.erase(this);
 }
 
+bool Watchdog::Watch::fired() const {
+    const std::lock_guard lock(watchdog_.mutex_);
+    return fired_;
+}
+
 void Watchdog::run(const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
     while (!stop.stop_requested()) {

@@ -22,6 +22,9 @@ public:
         Watch& operator=(const Watch&) = delete;
         ~Watch();
 
+        // Whether its time was over, and the socket has been shut down.
+        bool fired() const;
+
     private:
         friend Watchdog;
         Watchdog& watchdog_;

@@ -156,13 +156,63 @@ class HostilePeersTest(ContractTest):
 
     def test_a_request_that_comes_in_pieces_is_answered(self):
         data = whole()
-        # Not by single bytes: each piece takes a buffer of its own in the kernel until the request is whole, and
-        # there are not many of those. nginx sends a request in one or two pieces.
-        for size in (7, 8, 100):
+        for size in (1000, 100, 9, 1):
             with self.subTest(size), self.connect() as connection:
-                for start in range(0, len(data), size):
-                    connection.send(data[start:start + size])
+                for position in range(0, len(data), size):
+                    connection.sendall(data[position:position + size])
                 self.assertEqual(fastcgi_read(connection).status, 200)
+
+    def test_the_largest_body_may_come_in_records_of_one_byte_one_at_a_time(self):
+        params, body = adding('', body=b'{"name":"in single bytes"}'.ljust(4096))
+        params['HTTP_IDEMPOTENCY_KEY'] = os.urandom(16).hex()
+
+        def answer():
+            with self.connect() as connection:
+                try:
+                    connection.sendall(fastcgi_begin() + fastcgi_record(FCGI_PARAMS, fastcgi_pairs(params)) + NO_PARAMS)
+                    for position in range(len(body)):
+                        connection.sendall(fastcgi_record(FCGI_STDIN, body[position:position + 1], padding=7))
+                    connection.sendall(NO_STDIN)
+                except ConnectionError:
+                    return None  # A busy machine: it took longer than APP_REQUEST_READ_MS.
+                return fastcgi_read(connection)
+
+        self.assertEqual(stacks.wait_until(answer, 20, 'there is an answer').json()['name'], 'in single bytes')
+
+    def test_a_peer_that_sends_no_more_is_answered(self):
+        for path, params, body, status in [
+                ('app', fastcgi_params('GET', '/api'), b'', 200), ('app', fastcgi_params('GET', '/api/visitors', 'q=a'), b'', 200),
+                ('app', *adding('half-closed'), 201), ('health', fastcgi_params('GET', '/health'), b'', 200)]:
+            for flags in (0, FCGI_KEEP_CONNECTION):
+                with self.subTest(path, flags=flags), self.stack.fastcgi_connect(path) as connection:
+                    connection.sendall(fastcgi_request(params, body, flags))
+                    connection.shutdown(socket.SHUT_WR)
+                    self.assertEqual(fastcgi_read(connection).status, status)
+                    self.assertEqual(connection.recv(1), b'')  # and nobody keeps it
+
+    def test_what_is_not_read_has_one_line_in_the_log_that_says_why(self):
+        def begun(title):
+            ids[title] = os.urandom(16).hex()
+            return fastcgi_begin() + fastcgi_record(FCGI_PARAMS, fastcgi_pairs(fastcgi_params('GET', '/api', REQUEST_ID=ids[title])))
+
+        ids = {}
+        connections = []
+        for title, more in [('not whole in time', b''), ('malformed', b'x' * 20), ('too large', NO_PARAMS + 3 * fastcgi_record(
+                FCGI_STDIN, b'x' * 65535)), ('ended before it was whole', None)]:
+            connection = self.connect()
+            connection.sendall(begun(title))
+            try:
+                connection.sendall(more) if more is not None else connection.shutdown(socket.SHUT_WR)
+            except ConnectionError:
+                pass
+            connections.append((title, connection))
+        self.assert_ended(connections)
+        for title in ids:
+            with self.subTest(title):
+                lines = self.stack.log_of('backend', ids[title])
+                self.assertEqual([(line['level'], line['event'], line['reason']) for line in lines],
+                                 [('warning', 'request_refused', title)])
+                self.assertGreater(lines[0]['bytes'], 0)
 
     def test_a_connection_that_is_kept_is_answered_again(self):
         with self.connect() as connection:

@@ -1,8 +1,10 @@
 // The FastCGI edge on a real unix socket: that libfcgi, given a connection by fields which its header calls private,
 // reads, answers and keeps it; and that no peer holds up another.
 #include "fcgi_server.hpp"
+#include "limits.hpp"
 #include "socket.hpp"
 
+#include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -59,6 +61,9 @@ public:
     Peer& operator=(const Peer&) = delete;
     ~Peer() { ::close(fd_); }
 
+    // From here on it sends nothing more, and reads on.
+    void close_half() const { ::shutdown(fd_, SHUT_WR); }
+
     void send(const std::string& bytes) const {
         BOOST_REQUIRE(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()));
     }
@@ -85,6 +90,30 @@ private:
     const int fd_;
 };
 
+// The lines that a server writes of what it does not read.
+class Lines {
+public:
+    Lines() { BOOST_REQUIRE(::pipe(ends_.data()) == 0); }
+    Lines(const Lines&) = delete;
+    Lines& operator=(const Lines&) = delete;
+    ~Lines() {
+        ::close(ends_[0]);
+        ::close(ends_[1]);
+    }
+    int fd() const { return ends_[1]; }
+    // Waits for it: a peer sees its connection end only afterwards, so this is short.
+    std::string next() const {
+        std::string line;
+        for (char byte = 0; byte != '\n' && ::read(ends_[0], &byte, 1) == 1;) line += byte;
+        return line;
+    }
+
+private:
+    std::array<int, 2> ends_{};
+};
+
+bool has(const std::string& line, std::string_view text) { return line.find(text) != std::string::npos; }
+
 // Answers with what was asked, at once.
 void echo(const ExchangePtr& exchange) {
     Response response{.status = 200, .headers = {{"Content-Type", "text/plain"}}};
@@ -94,12 +123,13 @@ void echo(const ExchangePtr& exchange) {
 
 struct Served {
     explicit Served(FcgiServer::Handle handle = echo,
-                    FcgiServerLimits limits = {.threads = 2, .request_read_ms = 10s, .drain_ms = 0ms})
-        : path("/tmp/fcgi_server_test." + std::to_string(::getpid())),
+                    FcgiServerLimits limits = {.threads = 2, .request_read_ms = 10s, .drain_ms = 0ms}, int log_fd = -1)
+        : log(log_fd),
+          path("/tmp/fcgi_server_test." + std::to_string(::getpid())),
           server("unix:" + path, limits, std::move(handle), watchdog, log) {}
 
     Watchdog watchdog;
-    Log log{-1};
+    Log log;
     const std::string path;
     FcgiServer server;
 };
@@ -199,6 +229,121 @@ BOOST_AUTO_TEST_CASE(a_malformed_request_closes_its_connection) {
     const Peer peer(it.path);
     peer.send("GET / HTTP/1.1\r\n\r\n");
     BOOST_TEST(peer.answer().empty());
+}
+
+BOOST_AUTO_TEST_CASE(the_largest_body_in_records_of_one_byte_that_come_one_at_a_time_is_read) {
+    Served it;
+    const Peer peer(it.path);
+    for (int i = 0; i < 2; ++i) {  // a connection that is kept, too
+        const std::string body(body_max_bytes, i == 0 ? 'x' : 'y');
+        peer.send(record(1, std::string{0, 1, 1, 0, 0, 0, 0, 0}));
+        peer.send(record(4, pair("REQUEST_METHOD", "POST") + pair("CONTENT_LENGTH", std::to_string(body.size()))));
+        peer.send(record(4, ""));
+        for (const char byte : body) peer.send(record(5, std::string{byte}));
+        peer.send(record(5, ""));
+        BOOST_TEST(has(peer.answer(), "POST  " + body));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_request_in_single_bytes_is_read) {
+    Served it;
+    const Peer peer(it.path);
+    for (const char byte : request("GET", "/api")) peer.send({byte});
+    BOOST_TEST(has(peer.answer(), "GET /api"));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_turned_away_has_one_line_that_says_why_and_whose_request_it_was) {
+    const Lines lines;
+    Served it(echo, {.threads = 1, .request_read_ms = 200ms, .drain_ms = 0ms}, lines.fd());
+    const std::string begun = record(1, std::string{0, 1, 1, 0, 0, 0, 0, 0}) + record(4, pair("REQUEST_ID", "4711"));
+
+    const Peer silent(it.path);
+    BOOST_TEST(silent.closed_by_server());
+    std::string line = lines.next();
+    BOOST_TEST(has(line, R"("level":"warning","event":"request_refused","reason":"not whole in time","bytes":0})"),
+               line);
+
+    const Peer late(it.path);
+    late.send(begun);
+    BOOST_TEST(late.closed_by_server());
+    line = lines.next();
+    BOOST_TEST(has(line, R"("request_id":"4711","reason":"not whole in time","bytes":40})"), line);
+
+    const Peer malformed(it.path);
+    malformed.send(begun + "no record");
+    BOOST_TEST(malformed.closed_by_server());
+    line = lines.next();
+    BOOST_TEST(has(line, R"("request_id":"4711","reason":"malformed","bytes":49})"), line);
+
+    const Peer large(it.path);
+    large.send(begun);
+    for (int i = 0; i < 3; ++i) large.send(record(4, std::string(60'000, 'x')));
+    BOOST_TEST(large.closed_by_server());
+    line = lines.next();
+    BOOST_TEST(has(line, R"("request_id":"4711","reason":"too large","bytes":)"), line);
+
+    const Peer cut(it.path);
+    cut.send(begun);
+    cut.close_half();
+    BOOST_TEST(cut.closed_by_server());
+    line = lines.next();
+    BOOST_TEST(has(line, R"("request_id":"4711","reason":"ended before it was whole","bytes":40})"), line);
+}
+
+BOOST_AUTO_TEST_CASE(a_peer_that_sends_no_more_gets_its_answer_and_the_end) {
+    std::promise<ExchangePtr> taken;
+    Served it([&](const ExchangePtr& exchange) {
+        if (exchange->request.path == "/later") return taken.set_value(exchange);
+        echo(exchange);
+    });
+    const Peer peer(it.path);
+    peer.send(request("GET", "/api"));
+    peer.close_half();
+    BOOST_TEST(has(peer.answer(), "GET /api"));
+    BOOST_TEST(peer.closed_by_server());
+
+    const Peer later(it.path);
+    later.send(request("GET", "/later"));
+    ExchangePtr exchange = taken.get_future().get();
+    later.close_half();
+    BOOST_TEST(exchange->client_waits());
+    echo(std::exchange(exchange, nullptr));
+    BOOST_TEST(has(later.answer(), "GET /later"));
+    BOOST_TEST(later.closed_by_server());
+}
+
+BOOST_AUTO_TEST_CASE(on_tcp_a_peer_that_sends_no_more_is_answered_where_the_server_is_told_so) {
+    const std::string address = "[::1]:" + std::to_string(20'000 + ::getpid() % 10'000);
+    for (const bool waits : {true, false}) {
+        Watchdog watchdog;
+        Log log{-1};
+        FcgiServer server(address, {.threads = 1, .drain_ms = 0ms, .half_closed_waits = waits}, echo, watchdog, log);
+        const int fd = connect_to(address, 5s);
+        BOOST_REQUIRE(fd >= 0);
+        // Not whole yet, so that both ends are known when it is.
+        const std::string bytes = request("GET", "/health");
+        BOOST_REQUIRE(::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_MORE) ==
+                      static_cast<ssize_t>(bytes.size()));
+        ::shutdown(fd, SHUT_WR);
+        std::array<char, 256> answer{};
+        BOOST_TEST((::recv(fd, answer.data(), answer.size(), 0) > 0) == waits);
+        ::close(fd);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(the_largest_answer_waits_for_a_peer_that_does_not_read_yet) {
+    std::promise<void> answered;
+    Served it([&](const ExchangePtr& exchange) {
+        Response response{.status = 200};
+        response.set_body(std::string(answer_max_bytes - 100, 'x'));
+        exchange->respond(response);
+        answered.set_value();
+    });
+    const Peer peer(it.path);
+    peer.send(request("GET", "/api"));
+    answered.get_future().get();
+    const std::string answer = peer.answer();
+    BOOST_TEST(static_cast<std::size_t>(std::ranges::count(answer, 'x')) == answer_max_bytes - 100);
 }
 
 BOOST_AUTO_TEST_CASE(an_exchange_that_is_dropped_closes_its_connection_without_an_end) {

@@ -1,5 +1,6 @@
 // The gate, byte by byte: what is a whole request, what may become one, what never will.
 #include "gate.hpp"
+#include "limits.hpp"
 
 #include <boost/test/data/monomorphic.hpp>
 #include <boost/test/data/test_case.hpp>
@@ -133,10 +134,31 @@ BOOST_AUTO_TEST_CASE(every_beginning_of_a_request_is_incomplete) {
 BOOST_AUTO_TEST_CASE(a_request_may_be_as_large_as_the_limit_and_no_larger) {
     BOOST_TEST(of_size(app::request_max_bytes).size() == app::request_max_bytes);
     BOOST_TEST((app::inspect(of_size(app::request_max_bytes)) == Framing::whole));
-    BOOST_TEST((app::inspect(of_size(app::request_max_bytes + 1)) == Framing::malformed));
+    BOOST_TEST((app::inspect(of_size(app::request_max_bytes + 1)) == Framing::oversized));
     // What fills the limit and is not whole never will be.
     BOOST_TEST(
-        (app::inspect(of_size(app::request_max_bytes + 1).substr(0, app::request_max_bytes)) == Framing::malformed));
+        (app::inspect(of_size(app::request_max_bytes + 1).substr(0, app::request_max_bytes)) == Framing::oversized));
+}
+
+BOOST_AUTO_TEST_CASE(the_largest_body_in_single_bytes_fits_beside_the_largest_parameters) {
+    const std::string length = pair("CONTENT_LENGTH", std::to_string(app::body_max_bytes));
+    std::string params = length;
+    while (params.size() + 250 < app::parameters_max_bytes) params += pair("HTTP_X", std::string(100, 'x'));
+    std::string bytes = begin() + record(4, params) + record(4, "");
+    for (std::size_t i = 0; i < app::body_max_bytes; ++i) bytes += record(5, "x", 1, 7);
+    BOOST_TEST((app::inspect(bytes) == Framing::incomplete));
+    BOOST_TEST((app::inspect(bytes + record(5, "")) == Framing::whole));
+}
+
+BOOST_AUTO_TEST_CASE(the_id_of_a_request_is_found_in_what_has_come_of_it) {
+    const std::string params = pair("A", "b") + pair("REQUEST_ID", "4711") + pair("C", "d");
+    BOOST_TEST(app::request_id_in(begin() + record(4, params)) == "4711");
+    BOOST_TEST(app::request_id_in(begin() + record(4, params.substr(0, 9)) + record(4, params.substr(9))) == "4711");
+    BOOST_TEST(app::request_id_in(begin() + record(4, pair("REQUEST_ID", std::string(100, 'x')))).size() == 64U);
+    for (const std::string& none : {std::string(), begin(), begin() + record(4, params).substr(0, 20), get,
+                                    std::string("GET / HTTP/1.1\r\n\r\n"), begin() + record(4, "\xff")}) {
+        BOOST_TEST(app::request_id_in(none).empty());
+    }
 }
 
 BOOST_AUTO_TEST_CASE(random_changes_of_a_request_are_survived) {

@@ -2,6 +2,7 @@
 #include "handlers.hpp"
 #include "fake_database.hpp"
 #include "fake_exchange.hpp"
+#include "limits.hpp"
 #include "router.hpp"
 #include "store.hpp"
 
