@@ -186,7 +186,6 @@ function showAlert(again = false) {
     box.append(words, ...buttons.map(([word, onclick]) => makeButton('secondary', t(word), onclick)));
   }
   if (focused) (box.querySelector('button') ?? before.home).focus();   // a focus must not vanish with its button
-  $('token').ariaInvalid = key === 'wrongToken' && place === 'token-place' ? 'true' : null;
   floatAlert();
 }
 const inSight = new Set();
@@ -490,7 +489,7 @@ function changed() {
   etag = null;
   total = null;
   loadStats();
-  if (live() || reading) read();
+  if (live() || reading?.byHand) read();
 }
 /** What comes by itself may fail: the list stays, with its time. Said once. */
 function stale() {

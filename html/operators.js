@@ -12,10 +12,21 @@ let healthTimer = 0, reachable = null, version = null, deleting = null;
 const dialog = $('dialog');
 const bearer = value => ({ Authorization: `Bearer ${value}` });
 
+/** What was wrong with the token is described at its field, and settled by whatever comes next. */
+function blameToken() {
+  $('token').ariaInvalid = 'true';
+  $('token').setAttribute('aria-describedby', 'alert');
+}
+function settleToken() {
+  $('token').ariaInvalid = null;
+  $('token').removeAttribute('aria-describedby');
+  settle('admin');
+}
+
 /** Asks how the service is, again and again while the panel is open and seen. */
 export async function look() {
   clearTimeout(healthTimer);
-  if ($('operators').hidden) settle('admin');
+  if ($('operators').hidden) settleToken();
   if ($('operators').hidden || document.hidden) return;
   const [health, index] = await Promise.all([ask('/health'), version ? null : ask('/api')]);
   reachable = health.status === 200;
@@ -47,7 +58,7 @@ export function showRow(row) {
 function setToken(value) {
   token = value;
   $('token').value = '';
-  settle('admin');
+  settleToken();
   $('list').classList.toggle('unlocked', Boolean(token));
   showAllRows();
   show();
@@ -69,6 +80,7 @@ async function unlock(candidate) {
 
 function failed(about, { status, body, reference }, again) {
   const key = { 401: 'wrongToken', 403: 'noToken' }[status] ?? (body?.detail ? 'refused' : 'notLoaded');
+  if (key === 'wrongToken' && about === 'admin') blameToken();
   raise(about, key, {
     values: { detail: body?.detail }, buttons: key === 'notLoaded' ? [['again', again]] : [], reference,
     home: $('unlock'), place: about === 'admin' ? 'token-place' : 'list-place',
@@ -79,7 +91,7 @@ async function downloadCsv() {
   const answer = await ask(`${VISITORS}.csv`, { headers: bearer(token) });
   const blob = answer.status === 200 && await answer.response.blob().catch(() => null);
   if (!blob) return failed('admin', answer, downloadCsv);
-  settle('admin');
+  settleToken();
   const href = URL.createObjectURL(blob);
   make('a', { href, download: 'visitors.csv' }).click();
   setTimeout(() => URL.revokeObjectURL(href), ANSWER_MS);
@@ -103,7 +115,7 @@ on($('token-form'), 'submit', prevent(() => {
   setToken(null);
   say('locked');
 }));
-on($('token'), 'input', () => settle('admin'));
+on($('token'), 'input', settleToken);
 on($('csv'), 'click', downloadCsv);
 on(dialog, 'close', () => {
   if (dialog.returnValue === 'delete') deleteRow(deleting);

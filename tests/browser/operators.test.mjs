@@ -60,8 +60,13 @@ for (const [lang, w] of Object.entries(TEXTS)) {
       await field.fill(wrong);
       await page.getByRole('button', { name: w.unlock, exact: true }).click();
       await alertIs(page, w.wrong);
+      assert.equal(await page.getByRole('region', { name: w.open }).getByRole('alert').count(), 1, 'beside the field');
+      assert.equal(await field.getAttribute('aria-invalid'), 'true');
+      assert.equal(await field.getAttribute('aria-describedby'), await page.getByRole('alert').getAttribute('id'));
       await field.fill('x');
       await alertIs(page, '');
+      assert.equal(await field.getAttribute('aria-invalid'), null);
+      assert.equal(await field.getAttribute('aria-describedby'), null);
     }
     rule('HEAD', '/api/visitors.csv', { status: 403 }, 1);
     await page.getByRole('button', { name: w.unlock, exact: true }).click();
