@@ -31,8 +31,8 @@ REQUESTS_MAX = 1024           # in hand from one address
 # was refused is still read; and for how long a worker that is to end still works.
 TIMEOUTS = {'client_header_timeout': {'10s'}, 'client_body_timeout': {'10s'}, 'send_timeout': {'10s'}, 'lingering_time': {'5s'},
             'worker_shutdown_timeout': {'10s'}, 'fastcgi_connect_timeout': {'1s'}, 'fastcgi_send_timeout': {'2s'},
-            # For all, for the export, and for /health.
-            'fastcgi_read_timeout': {'5s', '30s', '2s'}, 'fastcgi_next_upstream_timeout': {'2s'}}
+            # For /api, and for /health.
+            'fastcgi_read_timeout': {'5s', '2s'}, 'fastcgi_next_upstream_timeout': {'2s'}}
 # With this in the place of such a time, a test sees the rule sooner.
 SHORT_S = 2
 
@@ -388,22 +388,17 @@ class PathsTest(NginxTest):
 
 
 class HalfClosedTest(NginxTest):
-    """Who has sent all and closes the way there still gets the answer; checkers and simple tools do so."""
+    """A checker that has sent all and closes the way there still gets its answer. (Under /api it looks like a client that has gone, for
+    which no work is done: faults/test_app.)"""
 
-    def asked_and_closed(self, data):
-        with socket.create_connection(('127.0.0.1', self.stack.port), timeout=5) as connection:
-            connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
-            return stacks.Answer.parse(stacks.read_all(connection))
+    QUICK = True
 
     def test_the_answer_comes(self):
-        for line, status in [('GET /health', 200), ('HEAD /health', 200), ('GET //health', 200), ('GET /', 200),
-                             ('GET /api', 200), ('GET /api/visitors', 200), ('GET /api/stats', 200), ('GET /api/none', 404),
-                             ('POST /api/visitors', 201), ('DELETE /api/visitors/1', 401), ('PUT /api/visitors', 405)]:
-            with self.subTest(line):
-                self.assertEqual(self.asked_and_closed(http_request(line + ' HTTP/1.1')).status, status)
-        body = b'{"name":"half-closed"}'
-        self.assert_added(self.asked_and_closed(post(body, f'Content-Length: {len(body)}')), 'half-closed')
+        for line in ('GET /health', 'HEAD /health', 'GET //health', 'GET /', 'GET /openapi.json'):
+            with self.subTest(line), socket.create_connection(('127.0.0.1', self.stack.port), timeout=5) as connection:
+                connection.sendall(http_request(line + ' HTTP/1.1'))
+                connection.shutdown(socket.SHUT_WR)
+                self.assertEqual(stacks.Answer.parse(stacks.read_all(connection)).status, 200)
 
 
 class KeepAliveTest(NginxTest):
