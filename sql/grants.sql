@@ -9,3 +9,4 @@ GRANT SELECT ON visitor_total, visitor_days TO visitors_app;
 GRANT SELECT, INSERT, DELETE, UPDATE (key) ON idempotency_keys, batches TO visitors_app;
 -- The index of names calls it for each row.
 GRANT EXECUTE ON FUNCTION fold_case TO visitors_app;
+GRANT EXECUTE ON FUNCTION skip_used_ids, refuse_alteration TO visitors_app;

@@ -2,24 +2,31 @@
 -- each statement at each connection; so does `\i sql/statements.sql` in psql, for EXPLAIN ANALYZE EXECUTE. No migration: sql/migrate
 -- does not read it. In a statement no line ends in a semicolon but its last.
 
--- What is wrong with the server, or null; asked at each connection.
+-- A role or a database that is read-only by default does not stop the service; a whole server that is has its reason.
+PREPARE allow_writes AS
+    SELECT set_config(name, 'off', false) FROM pg_settings
+    WHERE name = 'default_transaction_read_only' AND source IN ('database', 'user', 'database user');
+
+-- What is wrong with the server, or null; asked at each connection. (Whether the role may do each statement is asked by EXPLAIN;
+-- that does not tell of the sequence.)
 PREPARE check_server AS
     SELECT CASE
+        WHEN pg_is_in_recovery() THEN 'the server recovers, or is a standby: it takes no additions'
+        WHEN current_setting('transaction_read_only') = 'on' THEN
+            'default_transaction_read_only is on for the whole server: it takes no additions'
         WHEN current_setting('fsync') = 'off' OR current_setting('full_page_writes') = 'off' THEN
             'fsync and full_page_writes must be on: nothing acknowledged may be lost'
         WHEN current_setting('synchronous_commit') = 'off' THEN
             'synchronous_commit must not be off: nothing acknowledged may be lost'
         WHEN current_setting('server_encoding') <> 'UTF8' THEN 'the database''s encoding must be UTF8'
         WHEN (SELECT count(*) FROM visitor_total) <> 1 THEN 'the schema is not complete: run the migrations'
-        WHEN NOT (SELECT bool_and(has_table_privilege(name, privilege))
-                  FROM unnest('{visitors, idempotency_keys, batches}'::text[]) AS name,
-                       unnest('{SELECT, INSERT, DELETE}'::text[]) AS privilege) THEN
-            'the role lacks privileges on its tables: run the migrations'
+        WHEN NOT has_sequence_privilege('visitors_id_seq', 'USAGE') THEN
+            'the role may not use visitors_id_seq: run the migrations'
     END;
 
 -- The batch's row tells whoever sends it again which ids it has, also of visitors that are deleted by then (xmax tells
 -- whether this statement made the row). DO UPDATE instead of DO NOTHING: only so a row that another transaction is just
--- committing is seen.
+-- committing is seen. What is not stored as it is answered is undone.
 PREPARE add_batch AS
     WITH asked AS MATERIALIZED (
         SELECT name, number, nextval('visitors_id_seq') AS id
@@ -36,8 +43,12 @@ PREPARE add_batch AS
     ), added AS (
         INSERT INTO visitors (id, name, created_at)
         SELECT id, name, created_at FROM answer WHERE unsent ORDER BY number
+        RETURNING id, name, created_at
     )
-    SELECT id, name, created_at, requested_name, true FROM answer ORDER BY number;
+    SELECT id, name, created_at, requested_name,
+           (SELECT count(*) FROM added JOIN answer USING (id, name, created_at)) =
+           (SELECT count(*) FROM answer WHERE unsent) OR refuse_alteration()
+    FROM answer ORDER BY number;
 
 -- The same where some have a client's key: that costs PostgreSQL a tenth more for all. A key's row keeps the id of the
 -- first addition with it, and whatever has another id is a replay. Keys are inserted in their order, so that two writers
@@ -58,17 +69,23 @@ PREPARE add_batch_with_keys AS
         ON CONFLICT ON CONSTRAINT idempotency_keys_pkey DO UPDATE SET key = EXCLUDED.key
         RETURNING k.key, k.requested_name, k.visitor_id, k.created_at
     ), answer AS (
-        SELECT number, ids[number] AS id, name AS requested_name, created_at, true AS fresh, unsent
-        FROM asked CROSS JOIN batch WHERE key IS NULL
-        UNION ALL
-        SELECT number, k.visitor_id, k.requested_name, k.created_at, k.visitor_id = ids[number], unsent
-        FROM asked JOIN kept AS k USING (key) CROSS JOIN batch
+        SELECT number, id, coalesce(requested_name, 'Visitor_' || id) AS name, requested_name, created_at, fresh, unsent
+        FROM (
+            SELECT number, ids[number] AS id, name AS requested_name, created_at, true AS fresh, unsent
+            FROM asked CROSS JOIN batch WHERE key IS NULL
+            UNION ALL
+            SELECT number, k.visitor_id, k.requested_name, k.created_at, k.visitor_id = ids[number], unsent
+            FROM asked JOIN kept AS k USING (key) CROSS JOIN batch) AS keyed_or_not
     ), added AS (
         INSERT INTO visitors (id, name, created_at)
-        SELECT id, coalesce(requested_name, 'Visitor_' || id), created_at FROM answer WHERE fresh AND unsent
-        ORDER BY number
+        SELECT id, name, created_at FROM answer WHERE fresh AND unsent ORDER BY number
+        RETURNING id, name, created_at
     )
-    SELECT id, coalesce(requested_name, 'Visitor_' || id), created_at, requested_name, fresh
+    SELECT id, name, created_at, requested_name,
+           CASE WHEN (SELECT count(*) FROM added JOIN answer USING (id, name, created_at)) =
+                     (SELECT count(*) FROM answer WHERE fresh AND unsent)
+                     AND (SELECT count(*) FROM answer) = (SELECT count(*) FROM asked) THEN fresh
+                ELSE refuse_alteration() END
     FROM answer ORDER BY number;
 
 -- A row where there is the visitor: whether it may be removed, and whether it was. With a key ($2) only if that added it within
@@ -84,6 +101,10 @@ PREPARE remove_visitor AS
         DELETE FROM visitors USING found WHERE visitors.id = found.id AND allowed AND $4::boolean RETURNING visitors.id
     )
     SELECT allowed, EXISTS (SELECT FROM removed) FROM found;
+
+-- After ids that somebody inserted by hand were met.
+PREPARE skip_used_ids AS
+    SELECT skip_used_ids();
 
 -- A batch is sent again within seconds, or never.
 PREPARE purge_old_keys AS
@@ -139,5 +160,6 @@ PREPARE ping_server AS
     SELECT 1;
 
 -- What is visible is decided by the snapshot alone (whichever transactions have ended), so the same snapshot is the same data.
+-- Not on a standby, which check_server refuses: there the same text may stand for other data.
 PREPARE current_snapshot AS
     SELECT pg_current_snapshot();

@@ -18,8 +18,10 @@ namespace app {
 enum class DatabaseFault {
     lost,      // the connection is gone; what was asked may or may not have been done
     refused,   // nothing was done, and this connection is of no more use
-    busy,      // nothing was done; the connection is good (a time-out, a lock, a full disk)
+    busy,      // nothing was done; the connection is good (a lock, a full disk)
+    slow,      // the same, because it was cancelled after its time
     rejected,  // nothing was done: a value that the schema does not allow
+    altered,   // nothing was done: a trigger or a rule of the database would have done something else
 };
 
 class DatabaseError : public std::runtime_error {
@@ -80,8 +82,10 @@ public:
 
     // Pages of all visitors (no text in the questions), from one snapshot, in the order of the questions.
     virtual std::vector<Page> pages(const std::vector<PageQuestion>& questions) = 0;
-    // Of the names that contain the question's text; `busy` also where finding them takes too long.
+    // Of the names that contain the question's text; `slow` where that takes too long.
     virtual Page search(const PageQuestion& question) = 0;
+    // The same without the total: quick where many names match, slow where few do.
+    virtual Page search_frequent(const PageQuestion& question) = 0;
     // Those of `ids` that are there, in any order.
     virtual std::vector<Visitor> visitors(const std::vector<std::int64_t>& ids) = 0;
     // Of the last `days` days, today among them.

@@ -1,7 +1,8 @@
 // A queue in front of one database connection, and the thread that empties it: whatever waits when the thread is free
-// is one batch. The thread makes the connection, and makes it anew when it is lost: the batch that it was lost to is held for
-// the next one, and what was queued behind it waits, too; whoever comes while there is none is refused at once. Knows neither
-// SQL nor what a job asks. push() and stop() from any thread; the work runs on the lane's own.
+// is one batch. The thread makes the connection, and makes it anew when it is lost: the batch that it was lost to is
+// held for the next one, and what was queued behind it waits, too. Only once an attempt to connect has failed are
+// newcomers refused at once: a connection that ended while idle costs no answer. Knows neither SQL nor what a job
+// asks. push(), stop(), wake_at() and others_wait() from any thread; the work runs on the lane's own.
 #pragma once
 
 #include "database.hpp"
@@ -71,7 +72,7 @@ class Lane {
 public:
     // Answers each job of a batch, or throws DatabaseError. A batch whose connection was lost is given again, with
     // those of its jobs that were not answered, in their order: safe for reads, and for writes if they have a key. Whatever
-    // else it threw would end the process.
+    // else it threw would end the process. It also gets no job at all, at the time that wake_at() was told.
     using Work = std::function<void(Database&, std::vector<Kind>&)>;
 
     // `batch_max` is in jobs.
@@ -96,6 +97,20 @@ public:
         job.fail(away ? database_away() : overloaded());
     }
 
+    // The work is done at this time at the latest, with no job if none is there; then it is for the work to say when
+    // again.
+    void wake_at(Clock::time_point time) {
+        const std::lock_guard lock(mutex_);
+        wake_at_ = time;
+        wake_.notify_one();
+    }
+
+    // Whether there are jobs behind those that are being done.
+    bool others_wait() {
+        const std::lock_guard lock(mutex_);
+        return !queue_.empty();
+    }
+
     // Takes no more jobs, and tries for no connection any more when those that wait have been answered.
     void stop() { thread_.request_stop(); }
 
@@ -115,7 +130,8 @@ private:
             const bool taken = !jobs.empty();
             refuse_late(jobs);
             if (taken && jobs.empty()) continue;
-            if (database_ && !database_->is_open()) disconnect("the server has closed the connection");
+            // It ended while nobody asked: that is no outage, unless there is no other to be had.
+            if (database_ && !database_->is_open()) disconnect();
             // Making a connection may take seconds: then the jobs are looked at again.
             if (database_) {
                 work(jobs);
@@ -125,13 +141,14 @@ private:
         }
     }
 
-    // Waits for jobs; without a connection, until it is time to try for one. False: stopped, and nothing is left.
+    // Waits for jobs or for the time to wake up; without a connection, until it is time to try for one. False:
+    // stopped, and nothing is left.
     bool take(std::vector<Kind>& jobs, const std::stop_token& stopped) {
         held_ = false;
         std::unique_lock lock(mutex_);
         const auto wanted = [this] { return !queue_.empty(); };
         if (database_) {
-            wake_.wait(lock, stopped, wanted);
+            wait(lock, stopped);
         } else {
             wake_.wait_for(lock, stopped, pause_, wanted);
         }
@@ -144,6 +161,14 @@ private:
         jobs.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
         queue_.erase(queue_.begin(), end);
         return true;
+    }
+
+    // The time to wake up may be told while it is waited for.
+    void wait(std::unique_lock<std::mutex>& lock, const std::stop_token& stopped) {
+        while (queue_.empty() && !stopped.stop_requested() && Clock::now() < wake_at_) {
+            const auto told = wake_at_;
+            wake_.wait_until(lock, stopped, told, [&] { return !queue_.empty() || wake_at_ != told; });
+        }
     }
 
     // Nobody waits for these, or nobody should any more. A batch that is held stays whole, and is given up whole.
@@ -165,17 +190,19 @@ private:
     }
 
     void work(std::vector<Kind>& jobs) {
+        if (jobs.empty()) wake_at(Clock::time_point::max());
         try {
             work_(*database_, jobs);
             jobs.clear();
         } catch (const DatabaseError& error) {
             std::erase_if(jobs, [](const Kind& job) { return job.exchange == nullptr; });
             const bool lost = error.fault == DatabaseFault::lost;
-            if (lost || error.fault == DatabaseFault::refused) {
-                disconnect(error.what());
+            if (lost) {
+                state_.lost(this, error.what());
             } else {
                 state_.failed(error.what());
             }
+            if (lost || error.fault == DatabaseFault::refused) disconnect();
             if (!lost) fail_all(jobs, database_away("The database could not do this just now."));
             for (Kind& job : jobs) job.in_doubt = true;
         }
@@ -206,11 +233,9 @@ private:
         available_ = database_ != nullptr;
     }
 
-    void disconnect(const std::string& reason) {
+    void disconnect() {
         held_ = true;
         database_.reset();
-        state_.lost(this, reason);
-        available_ = false;
     }
 
     const LaneLimits limits_;
@@ -222,8 +247,9 @@ private:
     std::mutex mutex_;  // guards what follows, up to the next blank line
     std::condition_variable_any wake_;
     std::deque<Kind> queue_;
+    Clock::time_point wake_at_ = Clock::time_point::max();
 
-    std::atomic<bool> available_ = true;  // as far as is known; set by the lane's thread
+    std::atomic<bool> available_ = true;  // the latest attempt to connect has not failed; set by the lane's thread
     std::unique_ptr<Database> database_;  // this and the rest: only by the lane's thread
     bool held_ = false;                   // what was taken met the loss of the connection, and waits for the next one
     std::chrono::milliseconds pause_{0};

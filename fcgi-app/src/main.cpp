@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -36,9 +37,13 @@ constexpr std::string_view help_text =
     "  fcgi-app --probe    ask a running one for /health; exit status 0 if it is well, 1 if not\n"
     "  fcgi-app --version  print the version\n";
 
-// A search is given up, with its total and then without, after half a second each.
+// A search is given up, with its total and then without, after half a second each; where it waits for a lock, before
+// that: what is too slow and what is held up are told apart.
 constexpr auto search_statement_ms = 500ms;
+constexpr auto search_lock_ms = 250ms;
+// health.hpp says what these make together.
 constexpr auto health_call_ms = 1000ms;
+constexpr auto health_connect_ms = 1300ms;
 constexpr auto probe_ms = 2000ms;
 
 // Blocked in every thread, since each inherits it; taken by serve().
@@ -76,17 +81,27 @@ void serve(const app::Config& config, app::Log& log) {
     mallopt(M_TRIM_THRESHOLD, 8 * 1024 * 1024);
 
     app::Watchdog watchdog;
-    const auto connect = [&](std::chrono::milliseconds call_ms, std::chrono::milliseconds statement_ms) {
-        return [&watchdog, settings = app::PostgresSettings{config.password_file, call_ms, statement_ms}] {
-            return app::connect_postgres(settings, watchdog);
-        };
+    const auto connect = [&watchdog](const app::PostgresSettings& settings) {
+        return [&watchdog, settings] { return app::connect_postgres(settings, watchdog); };
     };
+    // A slow statement ends with an error on a good connection rather than with a connection that is cut.
+    const auto statement_ms = config.database_call_ms * 7 / 8;
+    const app::PostgresSettings settings{.password_file = config.password_file,
+                                         .call_ms = config.database_call_ms,
+                                         .statement_ms = statement_ms,
+                                         .lock_ms = std::min(statement_ms, app::PostgresSettings().lock_ms)};
+    app::PostgresSettings for_search = settings;
+    for_search.statement_ms = search_statement_ms;
+    for_search.lock_ms = search_lock_ms;
+    for_search.plan_cache_mode = "force_custom_plan";  // which plan is good depends on the text
+    app::PostgresSettings for_health = settings;
+    for_health.connect_ms = health_connect_ms;
+    for_health.call_ms = for_health.statement_ms = health_call_ms;
 
     app::DatabaseState database_state(log);
-    app::Store store(config.lane, config.batch_max_rows, connect(config.database_call_ms, 0ms),
-                     connect(config.database_call_ms, search_statement_ms), database_state, log);
-    app::Lane<app::HealthCheck> health(app::health_limits, app::health_limits.queue_max,
-                                       connect(health_call_ms, health_call_ms), database_state, app::check_health());
+    app::Store store(config.lane, config.batch_max_rows, connect(settings), connect(for_search), database_state, log);
+    app::Lane<app::HealthCheck> health(app::health_limits, app::health_limits.queue_max, connect(for_health),
+                                       database_state, app::check_health());
 
     const auto router = std::bind_front(app::route, app::make_routes(store, config.admin_token, log), std::ref(log));
     const std::vector<app::Route> health_routes{

@@ -3,13 +3,14 @@
 #include "store.hpp"
 
 #include "csv.hpp"
+#include "encoding.hpp"
 #include "etag.hpp"
 #include "json.hpp"
 #include "limits.hpp"
 #include "query_string.hpp"
 
+#include <algorithm>
 #include <random>
-#include <set>
 
 namespace app {
 namespace {
@@ -38,6 +39,12 @@ Problem not_added_with_key() {
     return {.status = 403,
             .detail = "This Idempotency-Key did not add this visitor in the last " +
                       std::to_string(taking_back_max.count()) + " minutes."};
+}
+
+Problem search_too_broad() {
+    return {.status = 422,
+            .type = "/problems/search-too-broad",
+            .detail = "This text is too short to be found among so many names: search for 3 characters or more."};
 }
 
 Problem no_such_visitor() { return {.status = 404, .detail = "There is no visitor with this number."}; }
@@ -70,7 +77,6 @@ Document rows_document(const std::vector<Visitor>& rows) {
             .last_id = rows.size() == rows_max_per_chunk ? rows.back().id : 0};
 }
 
-// Each asks once for all of its questions: each alone, in a round trip of its own, would cost several times as much.
 void answer_pages(Database& database, const std::vector<PageQuestion>& questions, Answers& answers) {
     const std::vector<Page> pages = database.pages(questions);
     for (std::size_t i = 0; i < questions.size(); ++i)
@@ -91,27 +97,43 @@ bool has_tag(Database& database, std::int64_t id, const std::string& header) {
     return !found.empty() && if_match(header, document(to_json(found.front())).etag);
 }
 
-Result<Document> answer_alone(Database& database, const Question& question) {
-    if (const auto* search = std::get_if<PageQuestion>(&question))
-        return page_document(*search, database.search(*search));
-    if (const auto* stats = std::get_if<StatsQuestion>(&question))
-        return document(to_json(database.stats(stats->days)));
-    return rows_document(database.rows(std::get<RowsQuestion>(question).after, rows_max_per_chunk));
+// The index is of groups of three characters; accents are not compared.
+bool is_too_short_for_index(std::string_view text) {
+    int characters = 0;
+    while (!text.empty()) {
+        const auto code_point = take_code_point(text);
+        if (code_point < 0x300 || code_point > 0x36F) ++characters;
+    }
+    return characters < 3;
+}
+
+// No one else's text is looked for together with this one's.
+bool is_search(const Question& question) {
+    const auto* page = std::get_if<PageQuestion>(&question);
+    return page != nullptr && !page->text.empty();
+}
+
+bool is_asked_alone(const Question& question) {
+    return is_search(question) || std::holds_alternative<StatsQuestion>(question) ||
+           std::holds_alternative<RowsQuestion>(question);
 }
 
 }  // namespace
 
 Store::Store(const LaneLimits& limits, std::size_t batch_max_rows, const Connect& connect,
-             const Connect& connect_for_search, DatabaseState& state, Log& log)
+             const Connect& connect_for_search, DatabaseState& state, Log& log, std::chrono::milliseconds purge_idle_ms)
     : limits_(limits),
       state_(state),
       log_(log),
       process_(std::to_string(std::random_device()()) + '-' + std::to_string(std::random_device()())),
+      purge_idle_ms_(purge_idle_ms),
       adds_(limits, batch_max_rows, connect, state, std::bind_front(&Store::add_all, this)),
       removes_(limits, 1, connect, state, std::bind_front(&Store::remove_each, this)),
       first_page_(limits, limits.queue_max, connect, state, std::bind_front(&Store::answer_first_pages, this)),
       other_reads_(limits, limits.queue_max, connect, state, std::bind_front(&Store::answer_anew, this)),
-      searches_(limits, limits.queue_max, connect_for_search, state, std::bind_front(&Store::answer_anew, this)) {}
+      searches_(limits, limits.queue_max, connect_for_search, state, std::bind_front(&Store::answer_anew, this)) {
+    adds_.wake_at(Clock::now());
+}
 
 void Store::read(Question question, ExchangePtr exchange, Done<Document> done) {
     const auto* page = std::get_if<PageQuestion>(&question);
@@ -141,53 +163,101 @@ void Store::answer_first_pages(Database& database, std::vector<Read>& reads) {
     answer_all(database, reads, first_pages_);
 }
 
-void Store::answer_anew(Database& database, std::vector<Read>& reads) const {
+void Store::answer_anew(Database& database, std::vector<Read>& reads) {
     Answers nothing_yet;
     answer_all(database, reads, nothing_yet);
 }
 
+// In the order in which each was asked first, so that no one's question goes before another's for what it asks.
 // Answers what is known already without asking, and keeps there what it finds out.
-void Store::answer_all(Database& database, std::vector<Read>& reads, Answers& known) const {
-    std::map<Question, std::vector<Read*>> groups;
-    for (Read& read : reads) groups[read.question].push_back(&read);
-
-    // A question that takes too long is no reason to fail the others.
-    const auto ask_in_time = [this](auto ask) {
-        try {
-            ask();
-        } catch (const DatabaseError& error) {
-            if (error.fault != DatabaseFault::busy) throw;
-            state_.failed(error.what());
+void Store::answer_all(Database& database, std::vector<Read>& reads, Answers& known) {
+    std::vector<Group> groups = by_question(reads);
+    ask_together(database, groups, known);
+    for (Group& group : groups) {
+        if (is_asked_alone(group.question)) {
+            refuse_late(group);
+            if (group.readers.empty()) continue;
+            const bool is_last = &group == &groups.back();
+            ask_in_time([&] { known.emplace(group.question, answer_alone(database, group.question, is_last)); });
         }
-    };
+        const auto found = known.find(group.question);
+        for (Read* reader : group.readers) {
+            reader->answer(found != known.end() ? found->second
+                                                : database_away("The database could not answer this just now."));
+        }
+    }
+}
+
+std::vector<Store::Group> Store::by_question(std::vector<Read>& reads) {
+    std::vector<Group> groups;
+    std::map<Question, std::size_t> places;
+    for (Read& read : reads) {
+        const auto [place, is_new] = places.try_emplace(read.question, groups.size());
+        if (is_new) groups.push_back({read.question, {}});
+        groups[place->second].readers.push_back(&read);
+    }
+    return groups;
+}
+
+// A question that fails or takes too long is no reason to fail the others.
+template <class Ask>
+void Store::ask_in_time(Ask ask) const {
+    try {
+        ask();
+    } catch (const DatabaseError& error) {
+        if (error.fault != DatabaseFault::busy && error.fault != DatabaseFault::slow) throw;
+        state_.failed(error.what());
+    }
+}
+
+// One query for all pages and one for all single visitors: each alone, in a round trip of its own, would cost several
+// times as much.
+void Store::ask_together(Database& database, const std::vector<Group>& groups, Answers& known) const {
     std::vector<PageQuestion> pages;
     std::vector<std::int64_t> ids;
-    std::set<Question> others;
-    for (const auto& [question, readers] : groups) {
-        if (known.contains(question)) continue;
-        const auto* page = std::get_if<PageQuestion>(&question);
-        if (page != nullptr && page->text.empty()) {
+    for (const Group& group : groups) {
+        if (known.contains(group.question) || is_asked_alone(group.question)) continue;
+        if (const auto* page = std::get_if<PageQuestion>(&group.question)) {
             pages.push_back(*page);
-        } else if (const auto* visitor = std::get_if<VisitorQuestion>(&question)) {
-            ids.push_back(visitor->id);
         } else {
-            others.insert(question);
+            ids.push_back(std::get<VisitorQuestion>(group.question).id);
         }
     }
     if (!pages.empty()) ask_in_time([&] { answer_pages(database, pages, known); });
     if (!ids.empty()) ask_in_time([&] { answer_visitors(database, ids, known); });
-    const Result<Document> none = database_away("The database did not answer in time.");
-    for (const auto& [question, readers] : groups) {
-        if (others.contains(question)) {
-            // The questions before this one may have taken long.
-            const bool late = readers.front()->arrived + limits_.queue_wait_ms <= Clock::now();
-            ask_in_time([&, &question = question] {
-                known.emplace(question, late ? overloaded() : answer_alone(database, question));
-            });
-        }
-        const auto found = known.find(question);
-        for (Read* reader : readers) reader->answer(found != known.end() ? found->second : none);
+}
+
+// The questions before this one may have taken long.
+void Store::refuse_late(Group& group) const {
+    std::erase_if(group.readers, [this](Read* reader) {
+        if (reader->arrived + limits_.queue_wait_ms > Clock::now()) return false;
+        reader->answer(overloaded());
+        return true;
+    });
+}
+
+Result<Document> Store::answer_alone(Database& database, const Question& question, bool is_last) {
+    if (const auto* search = std::get_if<PageQuestion>(&question)) return answer_search(database, *search, is_last);
+    if (const auto* stats = std::get_if<StatsQuestion>(&question))
+        return document(to_json(database.stats(stats->days)));
+    return rows_document(database.rows(std::get<RowsQuestion>(question).after, rows_max_per_chunk));
+}
+
+// A search costs its own client's time: where others wait, what could not be counted in time is not looked for again.
+// `is_last` of its batch; others may have come behind it.
+Result<Document> Store::answer_search(Database& database, const PageQuestion& question, bool is_last) {
+    try {
+        return page_document(question, database.search(question));
+    } catch (const DatabaseError& error) {
+        if (error.fault != DatabaseFault::slow) throw;
     }
+    if (!is_last || searches_.others_wait()) return overloaded();
+    try {
+        return page_document(question, database.search_frequent(question));
+    } catch (const DatabaseError& error) {
+        if (error.fault != DatabaseFault::slow || !is_too_short_for_index(question.text)) throw;
+    }
+    return search_too_broad();
 }
 
 // What is in doubt is sent again as the batch that it was; there are several if the connection was lost between those of a
@@ -198,10 +268,18 @@ void Store::add_all(Database& database, std::vector<Add>& adds) {
     for (Add& add : adds) batches[add.batch != 0 ? add.batch : fresh].push_back(&add);
     for (const auto& [batch, members] : batches) add_batch(database, batch, members);
 
-    if (Clock::now() < purge_at_) return;
-    purge_at_ = Clock::now() + purge_pause;
-    if (database.purge_keys(purged_keys_max_per_step) == purged_keys_max_per_step)
-        purge_at_ = Clock::now() + purge_pause_if_more;
+    if (Clock::now() >= purge_at_) purge(database);
+}
+
+// A step, and when the next one is due: soon if there is more, else behind an addition, or without any after a longer
+// time.
+void Store::purge(Database& database) {
+    const auto now = Clock::now();
+    purge_at_ = now + std::min<Clock::duration>(purge_pause, purge_idle_ms_);
+    adds_.wake_at(now + purge_idle_ms_);
+    if (database.purge_keys(purged_keys_max_per_step) < purged_keys_max_per_step) return;
+    purge_at_ = Clock::now() + purge_pause_if_more;
+    adds_.wake_at(purge_at_);
 }
 
 void Store::add_batch(Database& database, std::uint64_t batch, const std::vector<Add*>& adds) {
@@ -214,16 +292,14 @@ void Store::add_batch(Database& database, std::uint64_t batch, const std::vector
     try {
         added = database.add(process_ + '-' + std::to_string(batch), additions);
     } catch (const DatabaseError& error) {
-        if (error.fault != DatabaseFault::rejected) throw;
+        if (error.fault != DatabaseFault::rejected && error.fault != DatabaseFault::altered) throw;
         // One bad row fails its whole batch: alone, only the culprit does.
         if (adds.size() > 1) {
             for (Add* add : adds) add->batch = 0;
             for (Add* add : adds) add_batch(database, ++batches_, {add});
             return;
         }
-        log_.error("addition_rejected", {{"request_id", adds.front()->exchange->request.request_id},
-                                         {"reason", std::string_view(error.what())}});
-        return adds.front()->answer(Problem{.status = 422, .detail = "The database does not take this name."});
+        return refuse(*adds.front(), error);
     }
     std::string lines;
     for (std::size_t i = 0; i < adds.size(); ++i) {
@@ -236,6 +312,16 @@ void Store::add_batch(Database& database, std::uint64_t batch, const std::vector
         const bool same = added[i].requested_name == adds[i]->addition.name;
         adds[i]->answer(same ? Result<Added>(added[i]) : key_reused());
     }
+}
+
+void Store::refuse(Add& add, const DatabaseError& error) {
+    if (error.fault == DatabaseFault::altered) {
+        state_.failed(error.what());
+        return add.fail(database_away("The database could not do this just now."));
+    }
+    log_.error("addition_rejected",
+               {{"request_id", add.exchange->request.request_id}, {"reason", std::string_view(error.what())}});
+    add.answer(Problem{.status = 422, .detail = "The database does not take this name."});
 }
 
 void Store::remove_each(Database& database, std::vector<Remove>& removes) {

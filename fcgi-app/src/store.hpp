@@ -49,9 +49,11 @@ public:
     using Done = std::function<void(Exchange&, const Result<Value>&)>;
 
     // `connect` makes the connections for everything but searches, which have their own, with its own limits. `limits`
-    // are each lane's; at most `batch_max_rows` additions are one commit.
+    // are each lane's; at most `batch_max_rows` additions are one commit; where nobody adds, old keys are purged every
+    // `purge_idle_ms`.
     Store(const LaneLimits& limits, std::size_t batch_max_rows, const Connect& connect,
-          const Connect& connect_for_search, DatabaseState& state, Log& log);
+          const Connect& connect_for_search, DatabaseState& state, Log& log,
+          std::chrono::milliseconds purge_idle_ms = std::chrono::minutes{10});
 
     void read(Question question, ExchangePtr exchange, Done<Document> done);
     void add(Addition addition, ExchangePtr exchange, Done<Added> done);
@@ -81,11 +83,26 @@ private:
         Removal removal;
     };
 
+    // Those of a batch that ask the same.
+    struct Group {
+        Question question;
+        std::vector<Read*> readers;
+    };
+
     void answer_first_pages(Database& database, std::vector<Read>& reads);
-    void answer_anew(Database& database, std::vector<Read>& reads) const;
-    void answer_all(Database& database, std::vector<Read>& reads, Answers& known) const;
+    void answer_anew(Database& database, std::vector<Read>& reads);
+    void answer_all(Database& database, std::vector<Read>& reads, Answers& known);
+    static std::vector<Group> by_question(std::vector<Read>& reads);
+    template <class Ask>
+    void ask_in_time(Ask ask) const;
+    void ask_together(Database& database, const std::vector<Group>& groups, Answers& known) const;
+    void refuse_late(Group& group) const;
+    Result<Document> answer_alone(Database& database, const Question& question, bool is_last);
+    Result<Document> answer_search(Database& database, const PageQuestion& question, bool is_last);
+    void purge(Database& database);
     void add_all(Database& database, std::vector<Add>& adds);
     void add_batch(Database& database, std::uint64_t batch, const std::vector<Add*>& adds);
+    void refuse(Add& add, const DatabaseError& error);
     void remove_each(Database& database, std::vector<Remove>& removes);
 
     const LaneLimits limits_;
@@ -93,6 +110,7 @@ private:
     Log& log_;
     const std::string process_;  // random: tells the batches of several processes apart
     std::uint64_t batches_ = 0;  // made so far; this and the next only by the adding lane
+    const std::chrono::milliseconds purge_idle_ms_;
     Clock::time_point purge_at_{};
     Answers first_pages_;  // right for as long as nothing is committed; only by their lane
     Lane<Add> adds_;

@@ -18,7 +18,9 @@ RATE_LIMITED = '/problems/rate-limited'
 DATABASE_AWAY = '/problems/database-away'
 OVERLOADED = '/problems/overloaded'
 OUTCOME_UNKNOWN = '/problems/outcome-unknown'
-TYPES = {BLANK, NAME_LENGTH, NAME_CHARACTERS, KEY_REUSED, RATE_LIMITED, DATABASE_AWAY, OVERLOADED, OUTCOME_UNKNOWN}
+SEARCH_TOO_BROAD = '/problems/search-too-broad'
+TYPES = {BLANK, NAME_LENGTH, NAME_CHARACTERS, KEY_REUSED, RATE_LIMITED, DATABASE_AWAY, OVERLOADED, OUTCOME_UNKNOWN,
+         SEARCH_TOO_BROAD}
 
 CREATED_AT = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z')
 STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]+"')

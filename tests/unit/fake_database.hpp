@@ -20,6 +20,9 @@ namespace app {
 
 class FakeServer {
 public:
+    // The first purge finds as many old keys; none after it does.
+    explicit FakeServer(int old_keys = 0) : old_keys_(old_keys) {}
+
     // What happens to the next calls, in order; calls beyond them go well.
     struct Fault {
         DatabaseFault fault;
@@ -60,11 +63,6 @@ public:
         held_ = false;
         changed_.notify_all();
     }
-    // The next purge finds as many old keys.
-    void let_next_purge_find(int keys) {
-        const std::lock_guard lock(mutex_);
-        old_keys_ = keys;
-    }
     std::vector<std::string> calls() {
         const std::lock_guard lock(mutex_);
         return calls_;
@@ -90,7 +88,7 @@ private:
     std::map<std::string, std::vector<Added>> batches_;
     std::int64_t last_id_ = 0;
     int commits_ = 0;
-    int old_keys_ = 0;
+    int old_keys_;
 };
 
 class FakeDatabase final : public Database {
@@ -154,6 +152,8 @@ public:
         return call("add " + std::to_string(additions.size()), [&] {
             if (std::ranges::count(additions, Name("rejected"), &Addition::name) > 0)
                 throw DatabaseError(DatabaseFault::rejected, "23514");
+            if (std::ranges::count(additions, Name("altered"), &Addition::name) > 0)
+                throw DatabaseError(DatabaseFault::altered, "a trigger drops it");
             const auto [batch, unsent] = server_.batches_.try_emplace(batch_key);
             ++server_.commits_;
             if (unsent) {
@@ -190,6 +190,9 @@ public:
     }
     Page search(const PageQuestion& question) override {
         return call("search " + question.text, [&] { return page(question); });
+    }
+    Page search_frequent(const PageQuestion& question) override {
+        return call("search_frequent " + question.text, [&] { return page(question); });
     }
     std::vector<Visitor> visitors(const std::vector<std::int64_t>& ids) override {
         return call("visitors " + std::to_string(ids.size()), [&] {

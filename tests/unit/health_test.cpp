@@ -47,6 +47,23 @@ BOOST_AUTO_TEST_CASE(many_who_ask_cost_one_question_a_second) {
     BOOST_TEST(std::ranges::count(calls, "ping") < 10);
 }
 
+BOOST_AUTO_TEST_CASE(a_connection_that_ended_is_made_anew_within_the_check) {
+    Fixture it;
+    it.wait_until(200);
+    for (int i = 0; i < 3; ++i) {
+        it.server.close_connections();
+        BOOST_TEST(it.ask().status == 200);
+    }
+    it.server.fail_next({DatabaseFault::lost});
+    const auto pings = [&] {
+        const auto calls = it.server.calls();
+        return std::ranges::count(calls, "ping");
+    };
+    const auto before = pings();
+    while (pings() == before) BOOST_TEST(it.ask().status == 200);
+    BOOST_TEST(it.ask().status == 200);
+}
+
 BOOST_AUTO_TEST_CASE(a_database_that_is_away_is_a_503_that_says_so_and_comes_back) {
     Fixture it;
     it.wait_until(200);

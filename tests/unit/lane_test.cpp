@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 #include <array>
+#include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <future>
 #include <semaphore>
@@ -173,6 +174,57 @@ BOOST_AUTO_TEST_CASE(what_came_before_it_was_known_that_there_is_no_database_is_
     trying.release();  // once: a second try would wait
     BOOST_TEST(refused.get_future().get() == "/problems/database-away");
     trying.release(100);  // for the time until it is closed
+}
+
+BOOST_AUTO_TEST_CASE(whoever_comes_while_a_connection_that_ended_is_made_anew_is_answered) {
+    FakeServer server;
+    std::counting_semaphore<> trying{0};
+    std::counting_semaphore<> going{1};
+    std::counting_semaphore<> done{0};
+    const auto connect = [&, make = server.connect()] {
+        trying.release();
+        going.acquire();
+        return make();
+    };
+    Log log{-1};
+    DatabaseState state{log};
+    Lane<Numbered> lane(
+        {.queue_wait_ms = 1min, .retry_ms = 1min}, 256, connect, state,
+        [&](Database&, std::vector<Numbered>& jobs) { done.release(static_cast<std::ptrdiff_t>(jobs.size())); });
+    trying.acquire();
+    lane.push({{exchange_for()}});
+    done.acquire();
+    int failed = 0;
+    for (int outage = 0; outage < 2; ++outage) {
+        server.close_connections();
+        lane.push({{exchange_for()}, 1, &failed});
+        trying.acquire();
+        for (int i = 0; i < 5; ++i) lane.push({{exchange_for()}, 1, &failed});
+        going.release();
+        for (int i = 0; i < 6; ++i) done.acquire();
+    }
+    BOOST_TEST(failed == 0);
+}
+
+BOOST_AUTO_TEST_CASE(it_wakes_up_when_it_was_told_to_and_once) {
+    FakeServer server;
+    std::counting_semaphore<> woken{0};
+    std::atomic<int> times = 0;
+    Log log{-1};
+    DatabaseState state{log};
+    Lane<Numbered> lane({}, 256, server.connect(), state, [&](Database&, std::vector<Numbered>& jobs) {
+        BOOST_TEST(jobs.empty());
+        ++times;
+        woken.release();
+    });
+    lane.wake_at(Clock::now() + 1h);
+    lane.wake_at(Clock::now() + 5ms);
+    woken.acquire();
+    lane.wake_at(Clock::now());
+    woken.acquire();
+    lane.wake_at(Clock::now() + 1h);
+    lane.close();
+    BOOST_TEST(times == 2);
 }
 
 BOOST_AUTO_TEST_CASE(each_try_for_a_connection_is_after_a_longer_pause) {
