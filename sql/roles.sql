@@ -1,6 +1,6 @@
--- The two roles, made or mended: run before the migrations, each time, by sql/migrate. Roles belong to the whole server and not
--- to the database, so they are not a migration. The app's password is set by sql/migrate itself. A superuser is not needed for
--- roles that are as they should be, nor is one to make them.
+-- The two roles, made or mended: run before the migrations, each time, by sql/migrate. Roles belong to the whole server
+-- and not to the database, so they are not a migration. The app's password is set by sql/migrate itself. A superuser is
+-- not needed for roles that are as they should be, nor is one to make them.
 
 SELECT format('CREATE ROLE %I', name) FROM unnest('{visitors_owner, visitors_app}'::text[]) AS name
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \gexec
@@ -16,7 +16,8 @@ COMMENT ON ROLE visitors_app IS 'The role that fcgi-app logs in as.';
 SELECT 'ALTER ROLE visitors_app NOSUPERUSER NOCREATEDB NOREPLICATION NOBYPASSRLS'
 FROM pg_roles WHERE rolname = 'visitors_app' AND (rolsuper OR rolcreatedb OR rolreplication OR rolbypassrls) \gexec
 
--- Whatever else it was set to, for all databases or for one. (What the app itself relies on it asks for when it connects.)
+-- Whatever else it was set to, for all databases or for one. (What the app itself relies on it asks for when it
+-- connects.)
 SELECT format('ALTER ROLE visitors_app IN DATABASE %I RESET ALL', datname)
 FROM pg_db_role_setting JOIN pg_database AS d ON d.oid = setdatabase
 WHERE setrole = 'visitors_app'::regrole \gexec

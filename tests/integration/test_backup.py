@@ -1,5 +1,6 @@
-"""`make backup` and `make restore` of the processes that `make start` makes: all of the database goes there and back, whatever tables are
-in it, and no database with a row in it is dropped. The containers' way: tests/containers/test_c_backup.py."""
+"""`make backup` and `make restore` of the processes that `make start` makes: all of the database goes there and back,
+whatever tables are in it, and no database with a row in it is dropped. The containers' way:
+tests/containers/test_c_backup.py."""
 import os
 import shutil
 import tempfile

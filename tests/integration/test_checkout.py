@@ -1,5 +1,6 @@
-"""Where the project lies, and who calls it: a checkout with Windows' line ends or without exec bits, a book of another user, a STATE_DIR
-from which nothing can be run, a .env as people write it. Each works, or is refused before anything is changed."""
+"""Where the project lies, and who calls it: a checkout with Windows' line ends or without exec bits, a book of another
+user, a STATE_DIR from which nothing can be run, a .env as people write it. Each works, or is refused before anything is
+changed."""
 import os
 import re
 import shutil

@@ -1,5 +1,6 @@
-"""What somebody else has set must not mislead the service: the caller's shell when a command of make runs, and the operator's SQL when
-a start finds the server, the roles and the database otherwise than it left them. Knows nothing of the API but that it answers."""
+"""What somebody else has set must not mislead the service: the caller's shell when a command of make runs, and the
+operator's SQL when a start finds the server, the roles and the database otherwise than it left them. Knows nothing of
+the API but that it answers."""
 import os
 import shutil
 import tempfile

@@ -1,5 +1,5 @@
-"""A PostgreSQL that recovers (a restore to a point in time, a standby) is waited for by a start: it is not migrated, and not ended before
-it can be written, else the restore could be undone. The backups are pg_basebackup's."""
+"""A PostgreSQL that recovers (a restore to a point in time, a standby) is waited for by a start: it is not migrated,
+and not ended before it can be written, else the restore could be undone. The backups are pg_basebackup's."""
 import glob
 import os
 import shutil
