@@ -51,6 +51,8 @@ Config parse_config(const Environment& environment) {
         whole_number("APP_BATCH_MAX_ROWS", config.batch_max_rows, 1, 1000),
         whole_number("APP_QUEUE_WAIT_MS", config.lane.queue_wait_ms, 100, 10'000),
         whole_number("APP_DATABASE_CALL_MS", config.database_call_ms, 100, 15'000),
+        {"APP_LOG_FILE", "must be an absolute path",
+         [&](const auto& value) { return config.log_file = value, value.starts_with('/'); }},
         {"PGPASSWORD_FILE", {}, [&](const auto& value) { return config.password_file = value, true; }},
         {"ADMIN_TOKEN_FILE", "must hold a token of visible ASCII characters (! to ~) and at most one newline behind it",
          [&](const auto& value) {

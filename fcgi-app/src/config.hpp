@@ -19,6 +19,7 @@ struct Config {
     std::size_t batch_max_rows = 256;  // additions in one commit
     std::chrono::milliseconds database_call_ms{2500};
     std::string password_file;  // the database role's; empty: none is sent
+    std::string log_file;       // empty: the log is standard error
     std::string admin_token;    // empty: deleting and exporting are off
 };
 

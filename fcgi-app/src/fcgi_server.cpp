@@ -7,6 +7,7 @@
 #include "limits.hpp"
 #include "socket.hpp"
 
+#include <fastcgi.h>
 #include <fcgiapp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -417,19 +418,25 @@ bool FcgiServer::watch_for(unsigned events, int fd, std::uint64_t number, int op
     return ::epoll_ctl(epoll_, operation, fd, &event) == 0;
 }
 
-bool fcgi_probe(const std::string& address, std::chrono::milliseconds limit) {
-    constexpr char request[] =
-        "\1\1\0\1\0\10\0\0\0\1\0\0\0\0\0\0"                                // BEGIN, a responder
-        "\1\4\0\1\0\50\0\0\16\3REQUEST_METHODGET\14\7DOCUMENT_URI/health"  // PARAMS
-        "\1\4\0\1\0\0\0\0"                                                 // their end
-        "\1\5\0\1\0\0\0";  // STDIN: nothing (the last zero is the literal's)
+bool fcgi_probe(const std::string& address, std::string_view method, std::string_view path,
+                std::chrono::milliseconds limit) {
+    const auto record = [](char type, std::string_view content) {
+        return std::string{1, type, 0, 1, 0, static_cast<char>(content.size()), 0, 0}.append(content);
+    };
+    const auto pair = [](std::string_view name, std::string_view value) {
+        return std::string{static_cast<char>(name.size()), static_cast<char>(value.size())}.append(name).append(value);
+    };
+    const std::string request =
+        record(FCGI_BEGIN_REQUEST, {"\0\1\0\0\0\0\0\0", 8}) +  // a responder, and an end behind the answer
+        record(FCGI_PARAMS, pair("REQUEST_METHOD", method) + pair("DOCUMENT_URI", path)) + record(FCGI_PARAMS, {}) +
+        record(FCGI_STDIN, {});
     const int fd = connect_to(address, limit);
     if (fd < 0) return false;
     std::array<char, 64> answer{};
     const bool answered =
-        ::send(fd, request, sizeof request, MSG_NOSIGNAL) > 0 && ::recv(fd, answer.data(), answer.size(), 0) > 8;
+        ::send(fd, request.data(), request.size(), MSG_NOSIGNAL) > 0 && ::recv(fd, answer.data(), answer.size(), 0) > 8;
     ::close(fd);
-    return answered && std::string_view(answer.data() + 8, answer.size() - 8).starts_with("Status: 200");
+    return answered && std::string_view(answer.data() + 8, answer.size() - 8).starts_with("Status: 2");
 }
 
 }  // namespace app

@@ -85,7 +85,9 @@ private:
     std::vector<std::jthread> workers_;
 };
 
-// Asks a responder at `address` for /health, as nginx would; true if the answer is a 200 within `limit`.
-bool fcgi_probe(const std::string& address, std::chrono::milliseconds limit);
+// Asks a responder at `address` as nginx would; true if the answer is a success within `limit`. `method` and `path` are short:
+// up to 50 bytes together.
+bool fcgi_probe(const std::string& address, std::string_view method, std::string_view path,
+                std::chrono::milliseconds limit);
 
 }  // namespace app

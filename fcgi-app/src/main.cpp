@@ -31,11 +31,12 @@ using namespace std::chrono_literals;
 
 constexpr std::string_view help_text =
     "fcgi-app: the visitor register's FastCGI responder. Settings come from the environment: the limits of\n"
-    ".env.example; APP_LISTEN and APP_HEALTH_LISTEN, host:port or unix:/path; PGPASSWORD_FILE, and libpq's\n"
-    "PGHOST, PGPORT, PGDATABASE, PGUSER.\n"
-    "  fcgi-app            serve until SIGTERM or SIGINT\n"
-    "  fcgi-app --probe    ask a running one for /health; exit status 0 if it is well, 1 if not\n"
-    "  fcgi-app --version  print the version\n";
+    ".env.example; APP_LISTEN and APP_HEALTH_LISTEN, host:port or unix:/path; APP_LOG_FILE, a path (none: the\n"
+    "log is standard error); PGPASSWORD_FILE, and libpq's PGHOST, PGPORT, PGDATABASE, PGUSER.\n"
+    "  fcgi-app               serve until SIGTERM or SIGINT; SIGHUP opens APP_LOG_FILE anew\n"
+    "  fcgi-app --probe       is a running one ready? It is asked for /health; exit status 0 if it is, 1 if not\n"
+    "  fcgi-app --probe=live  is it alive? Whether it answers requests that need no database; 0 if it does, 1 if not\n"
+    "  fcgi-app --version     print the version\n";
 
 // A search is given up, with its total and then without, after half a second each; where it waits for a lock, before
 // that: what is too slow and what is held up are told apart.
@@ -45,16 +46,36 @@ constexpr auto search_lock_ms = 250ms;
 constexpr auto health_call_ms = 1000ms;
 constexpr auto health_connect_ms = 1300ms;
 constexpr auto probe_ms = 2000ms;
+// How long the log may be whole again, with nothing to write, before it says how many lines were dropped.
+constexpr auto log_report_ms = 500ms;
 
-// Blocked in every thread, since each inherits it; taken by serve().
+// Blocked in every thread, since each inherits it; taken by await_end().
 sigset_t block_signals() {
-    sigset_t ending;
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGTERM);
-    sigaddset(&ending, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+    sigset_t awaited;
+    sigemptyset(&awaited);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&awaited, signal);
+    pthread_sigmask(SIG_BLOCK, &awaited, nullptr);
     std::signal(SIGPIPE, SIG_IGN);  // a peer that has gone is an error of the write
-    return ending;
+    return awaited;
+}
+
+// Returns the signal that ends the process. Meanwhile SIGHUP opens the log anew, if it is in a file.
+int await_end(const sigset_t& awaited, const std::string& log_file, app::Log& log) {
+    const timespec pause{.tv_sec = 0, .tv_nsec = std::chrono::nanoseconds(log_report_ms).count()};
+    while (true) {
+        const int signal = ::sigtimedwait(&awaited, nullptr, &pause);
+        if (signal == SIGTERM || signal == SIGINT) return signal;
+        if (signal == SIGHUP && !log_file.empty()) log.reopen(log_file);
+        log.report_dropped();
+    }
+}
+
+bool is_ready(const app::Config& config) { return app::fcgi_probe(config.health_listen, "GET", "/health", probe_ms); }
+
+// What both responders answer without the database, each through its gate, a worker and its router.
+bool is_alive(const app::Config& config) {
+    return app::fcgi_probe(config.listen, "OPTIONS", "/api", probe_ms) &&
+           app::fcgi_probe(config.health_listen, "OPTIONS", "/health", probe_ms);
 }
 
 // Every FastCGI connection is a descriptor, and a shell's limit is lower than what the system allows.
@@ -73,8 +94,7 @@ void take_no_core_from_others() {
     pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
 }
 
-void serve(const app::Config& config, app::Log& log) {
-    const sigset_t ending = block_signals();
+void serve(const app::Config& config, const sigset_t& awaited, app::Log& log) {
     raise_limit_of_open_files();
     take_no_core_from_others();
     // What a burst of requests took is kept for the next one: given back and taken again, it costs a twentieth of each.
@@ -118,9 +138,7 @@ void serve(const app::Config& config, app::Log& log) {
                                   health_router, watchdog, log);
     log.info("ready", {{"version", app::version}, {"listen", config.listen}, {"threads", config.server.threads}});
 
-    int signal = 0;
-    sigwait(&ending, &signal);
-    log.info("stopping", {{"signal", signal}});
+    log.info("stopping", {{"signal", await_end(awaited, config.log_file, log)}});
     server.drain();
     health.stop();
     store.close();
@@ -135,12 +153,16 @@ int main(int argc, char** argv) try {
     const std::string_view argument = argc > 1 ? argv[1] : "";
     if (argument == "--version") return std::printf("fcgi-app %s\n", app::version.data()), 0;
     if (argument == "--help") return std::fputs(help_text.data(), stdout), 0;
-    if (!argument.empty() && argument != "--probe") return std::fputs(help_text.data(), stderr), 2;
+    if (!argument.empty() && argument != "--probe" && argument != "--probe=live")
+        return std::fputs(help_text.data(), stderr), 2;
 
     const app::Config config = app::parse_config(app::environment());
-    if (argument == "--probe") return app::fcgi_probe(config.health_listen, probe_ms) ? 0 : 1;
+    if (argument == "--probe") return is_ready(config) ? 0 : 1;
+    if (argument == "--probe=live") return is_alive(config) ? 0 : 1;
+    const sigset_t awaited = block_signals();
     app::Log log(STDERR_FILENO);
-    serve(config, log);
+    if (!config.log_file.empty()) log.reopen(config.log_file);
+    serve(config, awaited, log);
     return 0;
 } catch (const std::exception& error) {
     std::istringstream reasons(error.what());

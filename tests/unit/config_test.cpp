@@ -83,6 +83,13 @@ BOOST_AUTO_TEST_CASE(addresses_are_checked) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(the_log_s_file_is_an_absolute_path) {
+    BOOST_TEST(app::parse_config({}).log_file == "");
+    BOOST_TEST(app::parse_config({{"APP_LOG_FILE", ""}}).log_file == "");
+    BOOST_TEST(app::parse_config({{"APP_LOG_FILE", "/log/a b.log"}}).log_file == "/log/a b.log");
+    BOOST_TEST(complaint({{"APP_LOG_FILE", "a.log"}}) == "APP_LOG_FILE=a.log: must be an absolute path");
+}
+
 BOOST_AUTO_TEST_CASE(every_fault_is_named_at_once) {
     BOOST_TEST(complaint({{"APP_THREADS", "0"}, {"APP_THREAD", "4"}, {"PATH", "/bin"}}) ==
                "APP_THREADS=0: must be a whole number from 1 to 64\nAPP_THREAD: there is no such setting");

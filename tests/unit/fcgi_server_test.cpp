@@ -448,7 +448,28 @@ BOOST_AUTO_TEST_CASE(the_socket_is_its_owners_and_groups_alone_and_a_stale_one_i
     struct stat status {};
     BOOST_REQUIRE(::stat(it.path.c_str(), &status) == 0);
     BOOST_TEST((status.st_mode & 0777) == 0660U);
-    BOOST_TEST(fcgi_probe("unix:" + it.path, 1000ms));
+    BOOST_TEST(fcgi_probe("unix:" + it.path, "GET", "/health", 1000ms));
+}
+
+BOOST_AUTO_TEST_CASE(a_probe_sends_its_method_and_path_and_takes_success_alone_for_an_answer) {
+    std::string asked;
+    int status = 204;
+    Served it([&](const ExchangePtr& exchange) {
+        asked = exchange->request.method + ' ' + exchange->request.path;
+        exchange->respond({.status = status});
+    });
+    BOOST_TEST(fcgi_probe("unix:" + it.path, "OPTIONS", "/api", 1000ms));
+    BOOST_TEST(asked == "OPTIONS /api");
+    status = 503;
+    BOOST_TEST(!fcgi_probe("unix:" + it.path, "GET", "/health", 1000ms));
+}
+
+BOOST_AUTO_TEST_CASE(a_probe_of_a_server_whose_worker_is_stuck_fails_in_time) {
+    std::promise<void> end;
+    Served it([stuck = end.get_future().share()](const ExchangePtr&) { stuck.wait(); },
+              {.threads = 1, .request_read_ms = 10s, .drain_ms = 0ms});
+    BOOST_TEST(!fcgi_probe("unix:" + it.path, "OPTIONS", "/api", 100ms));
+    end.set_value();
 }
 
 BOOST_AUTO_TEST_CASE(an_address_in_use_is_an_error_that_names_it) {
@@ -459,7 +480,7 @@ BOOST_AUTO_TEST_CASE(an_address_in_use_is_an_error_that_names_it) {
         return error.what() == "cannot listen on unix:" + it.path + ": Address already in use";
     };
     BOOST_CHECK_EXCEPTION(FcgiServer("unix:" + it.path, {}, echo, watchdog, log), std::runtime_error, names_it);
-    BOOST_TEST(fcgi_probe("unix:" + it.path, 1000ms));
+    BOOST_TEST(fcgi_probe("unix:" + it.path, "GET", "/health", 1000ms));
 }
 
 BOOST_AUTO_TEST_CASE(a_socket_that_cannot_be_made_is_an_error_that_says_why) {
@@ -485,6 +506,8 @@ BOOST_AUTO_TEST_CASE(a_server_whose_workers_cannot_all_be_made_is_an_error) {
     ::setrlimit(RLIMIT_AS, &before);
 }
 
-BOOST_AUTO_TEST_CASE(a_probe_of_nobody_fails) { BOOST_TEST(!fcgi_probe("unix:/tmp/nobody.sock", 100ms)); }
+BOOST_AUTO_TEST_CASE(a_probe_of_nobody_fails) {
+    BOOST_TEST(!fcgi_probe("unix:/tmp/nobody.sock", "GET", "/health", 100ms));
+}
 
 BOOST_AUTO_TEST_SUITE_END()
