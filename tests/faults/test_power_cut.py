@@ -104,8 +104,8 @@ class SecretsTest(unittest.TestCase):
                     continue
                 mode, where = stat.S_IMODE(status.st_mode), os.path.relpath(path, self.stack.state_dir)
                 with self.subTest(where):
-                    # run/ is sticky; PostgreSQL's socket asks for a password.
-                    if not where.startswith('run/.s.PGSQL') and not mode & stat.S_ISVTX:
+                    # log/ is sticky; PostgreSQL's socket asks for a password.
+                    if not where.startswith('run/db/.s.PGSQL') and not mode & stat.S_ISVTX:
                         self.assertEqual(mode & 0o002, 0, f'{mode:o}: anybody may write it')
                     if where.split('/')[0] in ('secrets', 'postgres'):
                         self.assertEqual(mode & 0o007 if '/' not in where or where.startswith('secrets') else 0, 0,
