@@ -7,8 +7,8 @@ PREPARE allow_writes AS
     SELECT set_config(name, 'off', false) FROM pg_settings
     WHERE name = 'default_transaction_read_only' AND source IN ('database', 'user', 'database user');
 
--- What is wrong with the server, or null; asked at each connection. (Whether the role may do each statement is asked by EXPLAIN;
--- that does not tell of the sequence.)
+-- What is wrong with the server, or null; asked at each connection. (Whether the role may do each statement, /health asks by
+-- EXPLAIN; that does not tell of the sequence.)
 PREPARE check_server AS
     SELECT CASE
         WHEN pg_is_in_recovery() THEN 'the server recovers, or is a standby: it takes no additions'
@@ -20,6 +20,10 @@ PREPARE check_server AS
             'synchronous_commit must not be off: nothing acknowledged may be lost'
         WHEN current_setting('server_encoding') <> 'UTF8' THEN 'the database''s encoding must be UTF8'
         WHEN (SELECT count(*) FROM visitor_total) <> 1 THEN 'the schema is not complete: run the migrations'
+        WHEN NOT (SELECT bool_and(has_table_privilege(name, privilege))
+                  FROM unnest('{visitors, idempotency_keys, batches}'::text[]) AS name,
+                       unnest('{SELECT, INSERT, DELETE}'::text[]) AS privilege) THEN
+            'the role lacks privileges on its tables: run the migrations'
         WHEN NOT has_sequence_privilege('visitors_id_seq', 'USAGE') THEN
             'the role may not use visitors_id_seq: run the migrations'
     END;

@@ -116,6 +116,7 @@ void serve(const app::Config& config, const sigset_t& awaited, app::Log& log) {
     for_search.plan_cache_mode = "force_custom_plan";  // which plan is good depends on the text
     app::PostgresSettings for_health = settings;
     for_health.connect_ms = health_connect_ms;
+    for_health.asks_for_privileges = true;
     for_health.call_ms = for_health.statement_ms = health_call_ms;
 
     app::DatabaseState database_state(log);

@@ -297,7 +297,7 @@ public:
         call("allow_writes");
         const pqxx::row fault = single(call("check_server"));
         if (!fault[0].is_null()) throw DatabaseError(DatabaseFault::refused, fault[0].c_str());
-        check_privileges();
+        if (settings.asks_for_privileges) check_privileges();
     }
 
     bool is_open() const override {

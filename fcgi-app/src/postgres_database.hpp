@@ -20,6 +20,7 @@ struct PostgresSettings {
     std::chrono::milliseconds statement_ms{2200};  // PostgreSQL's statement_timeout, which keeps the connection
     std::chrono::milliseconds lock_ms{2000};       // PostgreSQL's lock_timeout
     std::string plan_cache_mode = "auto";          // PostgreSQL's
+    bool asks_for_privileges = false;              // of each statement; takes as long as to plan all of them
 };
 
 // Connects by libpq's environment (PGHOST, PGPORT, PGUSER, PGDATABASE; several hosts are tried one after the other),
