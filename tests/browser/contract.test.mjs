@@ -47,6 +47,7 @@ for (const lang of LANGUAGES) {
     const latest = page.getByRole('region', exact(w.latest));
     const panel = page.getByRole('region', exact(w.operators));
     await panel.getByText(w.version).waitFor();
+    await panel.getByText(w.reachable).waitFor();
     await page.getByRole('img', { name: w.chart }).waitFor();
     const inOrder = {
       row1: page.getByRole('link', exact(w.skip)),
