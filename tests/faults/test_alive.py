@@ -10,6 +10,8 @@ from stack import wait_until
 
 
 class ProbeTest(FaultTest):
+    LASTS_S = 30
+
     def probe(self, which):
         """The exit status of the program as a health check would call it: with the environment of the app that runs."""
         program = os.path.join(self.stack.state_dir, 'release', 'fcgi-app')

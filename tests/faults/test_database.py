@@ -16,6 +16,8 @@ API = ('add', 'delete', 'first_page', 'one', 'stats', 'search')
 class AwayTest(FaultTest):
     """Nobody listens, or whoever listened is killed."""
 
+    LASTS_S = 50
+
     def test_absent_when_the_app_starts(self):
         def begin():
             self.supervisor('-d', 'postgres')
@@ -61,6 +63,8 @@ class AwayTest(FaultTest):
 class FrozenTest(FaultTest):
     """What was sent is received, and never answered: no time-out of libpq's helps."""
 
+    LASTS_S = 40
+
     def test_all_of_it_for_seconds(self):
         pids = self.postgres_pids()
         self.go_through(lambda: signal_all(pids, signal.SIGSTOP), lambda: signal_all(pids, signal.SIGCONT),
@@ -96,6 +100,8 @@ class FrozenTest(FaultTest):
 
 class RefusingTest(FaultTest):
     """It answers, but does not do what it is asked."""
+
+    LASTS_S = 90
 
     def test_read_only(self):
         def end():

@@ -17,6 +17,8 @@ LOCAL = 'SET synchronous_commit = local; '  # what the test itself commits does 
 
 
 class InDoubtTest(FaultTest):
+    LASTS_S = 50
+
     def setUp(self):
         super().setUp()
         self.name = f'doubt {os.urandom(5).hex()}'

@@ -39,6 +39,8 @@ class AddressTest(unittest.TestCase):
 
 
 class ChosenTest(AddressTest):
+    LASTS_S = 50
+
     @unittest.skipUnless(socket.has_dualstack_ipv6(), 'no IPv6 here')
     def test_one_address_or_all_of_them(self):
         for value, host, open_at, closed_at in [
@@ -59,6 +61,8 @@ class ChosenTest(AddressTest):
 
 
 class RefusedTest(AddressTest):
+    LASTS_S = 50
+
     def assert_refused(self, *words, **changes):
         """start says why in words, and leaves nothing running."""
         with self.assertRaises(StartFailed) as caught:

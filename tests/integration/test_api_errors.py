@@ -105,6 +105,8 @@ class DatabaseBackTest(ContractTest):
 class TableLockedTest(ContractTest):
     """Nobody can read or write the table for a while, as during a careless ALTER TABLE."""
 
+    LASTS_S = 20
+
     LIMIT_S = 4  # well above the deadlines of the service, well below those of any client
 
     def test_reads_and_searches_are_given_up(self):

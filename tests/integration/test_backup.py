@@ -19,6 +19,8 @@ NOTED = [('of another table',), ('of another schema',), ('a large object',)]
 
 
 class BackupTest(unittest.TestCase):
+    LASTS_S = 40
+
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp(prefix='v-backup-', dir='/tmp')

@@ -65,6 +65,8 @@ class DatabaseTest(ContractTest):
 class ConnectionsTest(DatabaseTest):
     """Connections that ended, what is set for them, and hosts that do not answer."""
 
+    LASTS_S = 40
+
     def test_connections_that_ended_while_idle_cost_no_answer(self):
         for title, status, send in [
                 ('first page', 200, lambda n: self.stack.get('/api/visitors')),
@@ -204,6 +206,8 @@ class ConnectionsTest(DatabaseTest):
 
 class AlteringTest(DatabaseTest):
     """Triggers, rules, policies, grants and rows by hand: nothing that is not so is acknowledged, and nothing done."""
+
+    LASTS_S = 30
 
     def trigger(self, table, event, body):
         return (f'CREATE FUNCTION altering() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN {body} END $body$;'

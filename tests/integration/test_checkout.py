@@ -24,6 +24,8 @@ ENV_FILES = {
 
 
 class CheckoutTest(unittest.TestCase):
+    LASTS_S = 60
+
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix='v-checkout-', dir='/tmp')
         self.addCleanup(shutil.rmtree, self.folder)

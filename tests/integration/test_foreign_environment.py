@@ -25,6 +25,8 @@ def write(path, text, mode=0o644):
 class ForeignEnvironmentTest(unittest.TestCase):
     """Each command of make in a shell whose variables all lead astray: to the database of another service, or to nowhere."""
 
+    LASTS_S = 50
+
     @classmethod
     def setUpClass(cls):
         cls.other = stacks.shared()
@@ -131,6 +133,8 @@ ODD_ROWS = """
 
 class LeftOtherwiseTest(unittest.TestCase):
     """A start over a server that an operator has set otherwise, with everything logged that PostgreSQL can log."""
+
+    LASTS_S = 50
 
     @classmethod
     def setUpClass(cls):

@@ -108,6 +108,8 @@ HALF_SENT = [  # what is sent before the peer falls silent
 
 
 class HostilePeersTest(ContractTest):
+    LASTS_S = 30
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()

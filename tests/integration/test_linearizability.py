@@ -31,6 +31,8 @@ class History:
 
 
 class LinearizabilityTest(ContractTest):
+    LASTS_S = 20
+
     def setUp(self):
         self.mark = os.urandom(5).hex()
         self.history = History()

@@ -168,6 +168,8 @@ class LogsTest(ContractTest):
 
 
 class ReopeningTest(LogsTest):
+    LASTS_S = 40
+
     def setUp(self):
         self.mark = os.urandom(5).hex()
         self.counts = []
@@ -282,6 +284,8 @@ class ReopeningTest(LogsTest):
 
 class FoldersTest(LogsTest):
     """What a part's user may write is nowhere followed or written by root."""
+
+    LASTS_S = 50
 
     def setUp(self):
         if os.geteuid() != 0:

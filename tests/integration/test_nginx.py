@@ -622,6 +622,8 @@ class NoRateLimitTest(OwnStackTest):
 class AppAwayTest(OwnStackTest):
     """The page stands and every answer is a 503 that says what is known, whatever the app does."""
 
+    LASTS_S = 40
+
     def timed(self, method, path, body=None):
         start = time.monotonic()
         answer = self.stack.request(method, path, body=body)

@@ -12,6 +12,8 @@ from stack import Stack, wait_until
 
 
 class RecoveryTest(unittest.TestCase):
+    LASTS_S = 80
+
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp(prefix='v-recovery-', dir='/tmp')

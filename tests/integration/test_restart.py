@@ -109,6 +109,8 @@ def another(stack, part, old):
 
 
 class FaultsTest(unittest.TestCase):
+    LASTS_S = 120
+
     @classmethod
     def setUpClass(cls):
         cls.stack = Stack()
@@ -250,6 +252,8 @@ class FaultsTest(unittest.TestCase):
 
 class CommandsTest(unittest.TestCase):
     """start, stop, status, and the life of the data between them."""
+
+    LASTS_S = 100
 
     @classmethod
     def setUpClass(cls):
@@ -578,6 +582,8 @@ class StateTest(unittest.TestCase):
 
 
 class InvalidSettingsTest(unittest.TestCase):
+    LASTS_S = 40
+
     def setUp(self):
         self.stack = Stack(start=False)
         self.addCleanup(self.stack.remove)

@@ -113,6 +113,8 @@ def guides():
 
 
 class CommandsTest(unittest.TestCase):
+    LASTS_S = 60
+
     def test_each_block_is_run_or_listed(self):
         listed = set()
         for name, guide in guides().items():
