@@ -141,7 +141,7 @@ class RefusingTest(FaultTest):
             self.stack.sql('ALTER ROLE visitors_app CONNECTION LIMIT 0')
             self.end_backends()
             wait_until(lambda: not self.app_backends(), 5, "the app's sessions have ended")
-            wait_until(all_taken, 5 * SLOW, 'others have every slot')
+            wait_until(all_taken, 20 * SLOW, 'others have every slot')  # a psql for each
             sessions[0].execute('ALTER ROLE visitors_app CONNECTION LIMIT -1;')
 
         def end():

@@ -386,6 +386,7 @@ class CommandsTest(unittest.TestCase):
             CREATE OR REPLACE FUNCTION fold_case(value text) RETURNS text
                 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN lower(upper(value));
             REINDEX INDEX visitors_name_search;
+            DROP FUNCTION skip_used_ids, refuse_alteration;
             ALTER TABLE visitors DROP CONSTRAINT visitors_id_positive, DROP CONSTRAINT visitors_created_at_shown;
             ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_created_at_shown;
             INSERT INTO idempotency_keys VALUES (' 0006', NULL, 1, now() - interval '26 hours');
