@@ -221,7 +221,7 @@ class FaultsTest(unittest.TestCase):
                     thread.join()
                 self.assertEqual([getattr(answer, 'status', answer) for answer in answers], [201] * 3)
                 wait_until(lambda: not alive(old), 20, 'the app has ended')
-                wait_until(lambda: another(self.stack, 'app', old) and self.stack.healthy(), BACK_S, 'another runs')
+                wait_until(lambda: another(self.stack, 'app', old) and self.stack.healthy(), BACK_S + 2, 'another runs')
 
     def test_sigquit_lets_nginx_finish_what_is_in_flight(self):
         lock, threads, answers = self.in_flight([('POST', '/api/visitors', {'name': 'in flight'})] * 3)

@@ -113,6 +113,7 @@ def guides():
 
 
 class CommandsTest(unittest.TestCase):
+    AFTER_UNIT = True
     LASTS_S = 60
 
     def test_each_block_is_run_or_listed(self):
