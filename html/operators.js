@@ -41,7 +41,7 @@ export function show() {
   $('database').className = reachable === false ? 'away' : '';
   $('version').textContent = version && t('version', { version });
   $('token-box').hidden = Boolean(token);
-  $('csv').hidden = !token;
+  $('csv').hidden = $('csv-hint').hidden = !token;
   $('unlock').dataset.text = token ? 'lock' : 'unlock';
   setText($('unlock'));
 }

@@ -23,8 +23,8 @@ FROM pg_db_role_setting JOIN pg_database AS d ON d.oid = setdatabase
 WHERE setrole = 'visitors_app'::regrole \gexec
 BEGIN;
 ALTER ROLE visitors_app RESET ALL;
--- Below the app's own limit for one database call (APP_DATABASE_CALL_MS, 2500), so that a slow
--- statement ends with an error on a good connection rather than with a connection that is cut.
+-- What holds for a session that asks for nothing else. The app asks for its own statement_timeout and lock_timeout, by its limit
+-- for one database call.
 ALTER ROLE visitors_app SET statement_timeout = '2200ms';
 ALTER ROLE visitors_app SET lock_timeout = '2s';
 ALTER ROLE visitors_app SET idle_in_transaction_session_timeout = '5s';

@@ -138,6 +138,7 @@ test('the export is saved byte for byte', async () => {
   await book(['Ada', '"quoted", and more', '=1+1', 'José 🌿', 'مريم']);
   const page = await open('/');
   await unlock(page, TEXTS.en);
+  await page.getByText('a spreadsheet may take one that begins with = for a formula').waitFor();
   const download = page.waitForEvent('download');
   await page.getByRole('button', { name: 'Download CSV' }).click();
   const saved = await download;
