@@ -94,6 +94,30 @@ void take_no_core_from_others() {
     pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
 }
 
+// What the three kinds of connections ask for.
+struct Connections {
+    app::PostgresSettings usual;
+    app::PostgresSettings for_search;
+    app::PostgresSettings for_health;
+};
+
+Connections connections_of(const app::Config& config) {
+    // A slow statement ends with an error on a good connection rather than with a connection that is cut.
+    const auto statement_ms = config.database_call_ms * 7 / 8;
+    const app::PostgresSettings usual{.password_file = config.password_file,
+                                      .call_ms = config.database_call_ms,
+                                      .statement_ms = statement_ms,
+                                      .lock_ms = std::min(statement_ms, app::PostgresSettings().lock_ms)};
+    Connections connections{usual, usual, usual};
+    connections.for_search.statement_ms = search_statement_ms;
+    connections.for_search.lock_ms = search_lock_ms;
+    connections.for_search.plan_cache_mode = "force_custom_plan";  // which plan is good depends on the text
+    connections.for_health.connect_ms = health_connect_ms;
+    connections.for_health.call_ms = connections.for_health.statement_ms = health_call_ms;
+    connections.for_health.asks_for_privileges = true;
+    return connections;
+}
+
 void serve(const app::Config& config, const sigset_t& awaited, app::Log& log) {
     raise_limit_of_open_files();
     take_no_core_from_others();
@@ -104,24 +128,19 @@ void serve(const app::Config& config, const sigset_t& awaited, app::Log& log) {
     const auto connect = [&watchdog](const app::PostgresSettings& settings) {
         return [&watchdog, settings] { return app::connect_postgres(settings, watchdog); };
     };
-    // A slow statement ends with an error on a good connection rather than with a connection that is cut.
-    const auto statement_ms = config.database_call_ms * 7 / 8;
-    const app::PostgresSettings settings{.password_file = config.password_file,
-                                         .call_ms = config.database_call_ms,
-                                         .statement_ms = statement_ms,
-                                         .lock_ms = std::min(statement_ms, app::PostgresSettings().lock_ms)};
-    app::PostgresSettings for_search = settings;
-    for_search.statement_ms = search_statement_ms;
-    for_search.lock_ms = search_lock_ms;
-    for_search.plan_cache_mode = "force_custom_plan";  // which plan is good depends on the text
-    app::PostgresSettings for_health = settings;
-    for_health.connect_ms = health_connect_ms;
-    for_health.asks_for_privileges = true;
-    for_health.call_ms = for_health.statement_ms = health_call_ms;
+    const Connections connections = connections_of(config);
 
     app::DatabaseState database_state(log);
-    app::Store store(config.lane, config.batch_max_rows, connect(settings), connect(for_search), database_state, log);
-    app::Lane<app::HealthCheck> health(app::health_limits, app::health_limits.queue_max, connect(for_health),
+    app::Store store(config.lane, config.batch_max_rows, connect(connections.usual), connect(connections.for_search),
+                     database_state, log);
+    // Asks for privileges until it has been told once that they are there: to plan all statements takes long, and a
+    // connection that was lost is to be back soon.
+    const auto connect_for_health = [&watchdog, settings = connections.for_health]() mutable {
+        auto database = app::connect_postgres(settings, watchdog);
+        settings.asks_for_privileges = false;
+        return database;
+    };
+    app::Lane<app::HealthCheck> health(app::health_limits, app::health_limits.queue_max, connect_for_health,
                                        database_state, app::check_health());
 
     const auto router = std::bind_front(app::route, app::make_routes(store, config.admin_token, log), std::ref(log));

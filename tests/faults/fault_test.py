@@ -13,8 +13,8 @@ from stack import children, wait_until
 
 # The reasons that one outage may have: ended, closed, nobody listens, recovering, no answer in time, ...
 REASONS_MAX = 8
-# How a fault may show at the latest: a call is cut after 2.5 s, and what waits behind it is refused after 1.5 s more.
-SHOWS_S = 4.5 * SLOW
+# How a fault may show at the latest: a call is cut after 2.5 s, and what comes then waits for an attempt to connect, 2 s.
+SHOWS_S = 5.5 * SLOW
 
 
 def signal_all(pids, number):

@@ -16,6 +16,7 @@ API = ('add', 'delete', 'first_page', 'one', 'stats', 'search')
 class AwayTest(FaultTest):
     """Nobody listens, or whoever listened is killed."""
 
+    ALONE = True
     LASTS_S = 50
 
     def test_absent_when_the_app_starts(self):
@@ -63,6 +64,7 @@ class AwayTest(FaultTest):
 class FrozenTest(FaultTest):
     """What was sent is received, and never answered: no time-out of libpq's helps."""
 
+    ALONE = True
     LASTS_S = 40
 
     def test_all_of_it_for_seconds(self):
@@ -101,6 +103,7 @@ class FrozenTest(FaultTest):
 class RefusingTest(FaultTest):
     """It answers, but does not do what it is asked."""
 
+    ALONE = True
     LASTS_S = 90
 
     def test_read_only(self):

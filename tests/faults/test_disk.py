@@ -9,6 +9,8 @@ from stack import Stack, wait_until
 
 
 class DiskTest(FaultTest):
+    ALONE = True
+
     @classmethod
     def setUpClass(cls):
         disk = mount_disk()

@@ -481,6 +481,8 @@ class AccessLogTest(NginxTest):
 
 
 class SlowClientsTest(NginxTest):
+    ALONE = True
+
     def assert_others_are_served(self, open_connection, count=300, seconds=3.0):
         took = []
         with contextlib.ExitStack() as held:
@@ -803,7 +805,7 @@ class CutTest(NginxTest):
                                  env={**os.environ, 'PATH': os.environ['PATH'] + ':/usr/sbin'}, stderr=subprocess.DEVNULL)
         cls.addClassCleanup(nginx.wait)
         cls.addClassCleanup(nginx.terminate)
-        stacks.wait_until(lambda: stack.pid('nginx'), 10, 'nginx runs')
+        stacks.wait_until(lambda: os.path.exists(os.path.join(stack.state_dir, 'tmp', 'nginx.pid')), 10, 'nginx runs')
 
     def test_only_what_is_safe_is_sent_again_and_the_rest_is_in_doubt(self):
         for methods, type, times in [(('GET', 'OPTIONS'), OVERLOADED, 2),

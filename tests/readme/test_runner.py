@@ -51,7 +51,7 @@ class RunnerTest(unittest.TestCase):
                 'subtests': ('class T(unittest.TestCase):\n    def test_a(self):\n        for n in (1, 2):\n            with self.subTest(n): self.fail()\n', 0),
                 'set_up': ('class T(unittest.TestCase):\n    @classmethod\n    def setUpClass(cls): 1 / 0\n    def test_a(self): pass\n', 0),
                 'dies': ('class T(unittest.TestCase):\n    def test_a(self): os._exit(0)\n', 0),
-                'hangs': ('class T(unittest.TestCase):\n    LIMIT_S = 1\n    def test_a(self): time.sleep(50)\n', 0),
+                'hangs': ('class T(unittest.TestCase):\n    HANGS_AFTER_S = 1\n    def test_a(self): time.sleep(50)\n', 0),
                 'expects_to_fail': ('class T(unittest.TestCase):\n    @unittest.expectedFailure\n    def test_a(self): pass\n', 0),
                 'cannot_be_imported': ('import no_such_module\n', 0)}
         for name, (text, _) in ways.items():
