@@ -275,7 +275,8 @@ Connection connect_until(const std::string& settings, Clock::time_point until) {
     std::unique_ptr<PGconn, decltype(&PQfinish)> connection(PQconnectStart(settings.c_str()), &PQfinish);
     if (!connection) throw DatabaseError(DatabaseFault::refused, "no memory for a connection");
     // libpq would print what a server says at its end between the lines of the log.
-    PQsetNoticeProcessor(connection.get(), [](void*, const char*) {}, nullptr);
+    PQsetNoticeProcessor(
+        connection.get(), [](void*, const char*) {}, nullptr);
     auto what = PQstatus(connection.get()) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
     while (what == PGRES_POLLING_READING || what == PGRES_POLLING_WRITING) {
         wait_for(connection.get(), what, until);

@@ -14,7 +14,7 @@ const setting = name => process.env[name] ?? assert.fail(`${name} is not set: st
 export const STATE_DIR = setting('STATE_DIR');
 export const STACK = `http://127.0.0.1:${setting('HTTP_PORT')}`;
 export const ADMIN_TOKEN = readFileSync(setting('ADMIN_TOKEN_FILE'), 'utf8').trim();
-const PATIENCE_MS = 8000;    // for a condition that comes in milliseconds on an idle machine
+const PATIENCE_MS = 20_000;    // for a condition that comes in milliseconds on an idle machine
 export const LANGUAGES = ['en', 'pt-BR'];
 
 /** Runs SQL as the database's superuser, over the socket, and returns what it prints. */
