@@ -146,7 +146,7 @@ check: ## What an edit needs: unit tests, fast lint, the quick integration tests
 	@tests/lint fast
 	@tests/run check
 
-test: ## Every test: unit, README, integration, browser, faults (installs what is missing; under 8 minutes)
+test: ## Every test: unit, README, integration, browser, faults (installs what is missing; about 20 minutes)
 	@$(script) local/packages run build unit readme integration browser
 	@$(call compile,$(build)/fcgi-app)
 	@tests/run
