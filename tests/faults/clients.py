@@ -22,6 +22,7 @@ HEALTH_S = 2 * SLOW    # /health, however the database is
 PAGE_S = 1 * SLOW      # the page, which needs neither app nor database; a busy machine included
 WHOLE_S = 3 * SLOW     # until all is well after a fault's cause has gone
 SETTLE_S = 40 * SLOW   # until the last unknown outcome must be known
+STOCK = 10             # additions that are kept, so that there is something to delete in a fault, too
 OUTCOME_UNKNOWN = '/problems/outcome-unknown'
 NOTHING_DONE = ('/problems/database-away', '/problems/overloaded')
 KINDS = ('page', 'health', 'add', 'delete', 'first_page', 'one', 'stats', 'search')
@@ -151,9 +152,8 @@ class Clients:
         authorization = {'Authorization': f'Bearer {self.stack.token}'}
         while not self.stopping.is_set():
             with self.lock:
-                addition = source.choice(self.acknowledged[-60:]) if self.acknowledged else None
-                if addition and addition.delete_begun_at:
-                    addition = None
+                there = [addition for addition in self.acknowledged[-60:] if not addition.delete_begun_at]
+                addition = source.choice(there) if len(there) > STOCK else None
                 if addition:
                     addition.delete_begun_at = time.monotonic()
                     self.delete_begun += 1

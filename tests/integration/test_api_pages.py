@@ -477,6 +477,7 @@ class PagesTest(ContractTest):
 class SlowSearchTest(ContractTest):
     """A table of a million rows, made of few: each row of this test's takes a hundredth of a second to compare."""
 
+    ALONE = True  # it measures how long a search may take
     ROWS = 300
 
     @classmethod

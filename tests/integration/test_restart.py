@@ -109,6 +109,7 @@ def another(stack, part, old):
 
 
 class FaultsTest(unittest.TestCase):
+    ALONE = True  # it measures how soon all is back
     LASTS_S = 120
 
     @classmethod
