@@ -261,11 +261,11 @@ $(build)/app/%.o: fcgi-app/src/%.cpp $(build)/flags
 	$(announce)
 	$(quiet)$(CXX) $(cxxflags) -c $< -o $@
 
-# The app's SQL in it: each statement's name and text.
-$(build)/app/statements.hpp: sql/statements.sql Makefile
+# The app's SQL in it, the machinery's and the service's: each statement's name and text.
+$(build)/app/statements.hpp: sql/machinery/statements.sql sql/statements.sql Makefile
 	@mkdir -p $(@D)
 	$(quiet)(echo 'constexpr const char* statements[][2] = {'; \
-		sed -n '/^PREPARE/,/;$$/ { s/^PREPARE \(.*\) AS$$/{"\1", R"sql(/; s/;$$/)sql"},/; p; }' $<; echo '};') >$@
+		sed -n '/^PREPARE/,/;$$/ { s/^PREPARE \(.*\) AS$$/{"\1", R"sql(/; s/;$$/)sql"},/; p; }' $(filter %.sql,$^); echo '};') >$@
 
 $(build)/app/postgres_database.o: $(build)/app/statements.hpp
 

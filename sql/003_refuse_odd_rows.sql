@@ -1,5 +1,5 @@
 -- What the API cannot show is refused, whoever writes it: a time that is infinite or whose year has not four digits,
--- and an id that is no number from 1. NOT VALID: rows that are there already must not stop an upgrade; sql/checks.sql
+-- and an id that is no number from 1. NOT VALID: rows that are there already must not stop an upgrade; sql/machinery/checks.sql
 -- looks at them.
 ALTER TABLE visitors
     ADD CONSTRAINT visitors_id_positive CHECK (id > 0) NOT VALID,

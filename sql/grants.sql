@@ -1,8 +1,7 @@
 -- What the app's role may do: what its statements do, and nothing else. Run behind the migrations, each time, by
--- sql/migrate, so that whatever was taken away is given back by the next start. What a new statement needs is added
+-- machinery/migrate, so that whatever was taken away is given back by the next start. What a new statement needs is added
 -- here.
 
-GRANT USAGE ON SCHEMA public TO visitors_app;
 GRANT SELECT, INSERT, DELETE ON visitors TO visitors_app;
 GRANT USAGE ON SEQUENCE visitors_id_seq TO visitors_app;
 GRANT SELECT ON visitor_total, visitor_days TO visitors_app;

@@ -1,24 +1,10 @@
--- What the app asks of the database. The build puts this text into the program (the Makefile's statements.hpp), which prepares
--- each statement at each connection; so does `\i sql/statements.sql` in psql, for EXPLAIN ANALYZE EXECUTE. No migration: sql/migrate
--- does not read it. In a statement no line ends in a semicolon but its last.
+-- What this service asks of the database, beside machinery/statements.sql, whose first lines say how both are read.
 
--- A role or a database that is read-only by default does not stop the service; a whole server that is has its reason.
-PREPARE allow_writes AS
-    SELECT set_config(name, 'off', false) FROM pg_settings
-    WHERE name = 'default_transaction_read_only' AND source IN ('database', 'user', 'database user');
-
--- What is wrong with the server, or null; asked at each connection. (Whether the role may do each statement, /health asks by
+-- What is wrong with the schema, or null; asked at each connection. (Whether the role may do each statement, /health asks by
 -- EXPLAIN; that does not tell of the sequence.)
-PREPARE check_server AS
+-- gives: wrong
+PREPARE check_schema AS
     SELECT CASE
-        WHEN pg_is_in_recovery() THEN 'the server recovers, or is a standby: it takes no additions'
-        WHEN current_setting('transaction_read_only') = 'on' THEN
-            'default_transaction_read_only is on for the whole server: it takes no additions'
-        WHEN current_setting('fsync') = 'off' OR current_setting('full_page_writes') = 'off' THEN
-            'fsync and full_page_writes must be on: nothing acknowledged may be lost'
-        WHEN current_setting('synchronous_commit') = 'off' THEN
-            'synchronous_commit must not be off: nothing acknowledged may be lost'
-        WHEN current_setting('server_encoding') <> 'UTF8' THEN 'the database''s encoding must be UTF8'
         WHEN (SELECT count(*) FROM visitor_total) <> 1 THEN 'the schema is not complete: run the migrations'
         WHEN NOT (SELECT bool_and(has_table_privilege(name, privilege))
                   FROM unnest('{visitors, idempotency_keys, batches}'::text[]) AS name,
@@ -31,6 +17,7 @@ PREPARE check_server AS
 -- The batch's row tells whoever sends it again which ids it has, also of visitors that are deleted by then (xmax tells
 -- whether this statement made the row). DO UPDATE instead of DO NOTHING: only so a row that another transaction is just
 -- committing is seen. What is not stored as it is answered is undone.
+-- gives: id, name, created_at, requested_name, fresh
 PREPARE add_batch AS
     WITH asked AS MATERIALIZED (
         SELECT name, number, nextval('visitors_id_seq') AS id
@@ -57,6 +44,7 @@ PREPARE add_batch AS
 -- The same where some have a client's key: that costs PostgreSQL a tenth more for all. A key's row keeps the id of the
 -- first addition with it, and whatever has another id is a replay. Keys are inserted in their order, so that two writers
 -- never wait for each other crosswise.
+-- gives: id, name, created_at, requested_name, fresh
 PREPARE add_batch_with_keys AS
     WITH asked AS MATERIALIZED (
         SELECT name, nullif(key, '') AS key, number, nextval('visitors_id_seq') AS id
@@ -95,6 +83,7 @@ PREPARE add_batch_with_keys AS
 -- A row where there is the visitor: whether it may be removed, and whether it was. With a key ($2) only if that added it within
 -- so many seconds ($3); under its number another one may have been inserted by hand, at another time. Only asked for where $4
 -- is false; else what may be removed and was not is gone by then: another statement, under way when this one began, was faster.
+-- gives: allowed, removed
 PREPARE remove_visitor AS
     WITH found AS MATERIALIZED (
         SELECT v.id, $2::text = '' OR v.created_at > clock_timestamp() - $3::int * interval '1 second' AND EXISTS (
@@ -107,10 +96,12 @@ PREPARE remove_visitor AS
     SELECT allowed, EXISTS (SELECT FROM removed) FROM found;
 
 -- After ids that somebody inserted by hand were met.
+-- gives: skipped
 PREPARE skip_used_ids AS
     SELECT skip_used_ids();
 
 -- A batch is sent again within seconds, or never.
+-- gives: rows
 PREPARE purge_old_keys AS
     WITH old_batches AS (
         DELETE FROM batches WHERE key IN (
@@ -124,6 +115,7 @@ PREPARE purge_old_keys AS
     SELECT greatest((SELECT count(*) FROM old_batches), (SELECT count(*) FROM old_keys));
 
 -- Any number of pages, and the total, from one snapshot; the total also where there is no row.
+-- gives: id, name, created_at, total, number
 PREPARE pages_of_all AS
     SELECT v.id, v.name, v.created_at, t.total, asked.number
     FROM unnest($1::bigint[], $2::int[]) WITH ORDINALITY AS asked (last, rows, number)
@@ -133,6 +125,7 @@ PREPARE pages_of_all AS
     ORDER BY asked.number, v.id DESC;
 
 -- MATERIALIZED: with the LIMIT in sight the planner would walk the primary key backwards instead of using the index.
+-- gives: id, name, created_at, total
 PREPARE page_of_matches AS
     WITH matches AS MATERIALIZED (SELECT id FROM visitors WHERE fold_case(name) LIKE fold_case($3))
     SELECT v.id, v.name, v.created_at, t.total
@@ -142,16 +135,20 @@ PREPARE page_of_matches AS
     ORDER BY v.id DESC;
 
 -- For what matches so often that it cannot be counted in time: walking backwards finds a page at once.
+-- gives: id, name, created_at, total
 PREPARE page_of_frequent AS
     SELECT id, name, created_at, NULL FROM visitors
     WHERE id <= $1 AND fold_case(name) LIKE fold_case($3) ORDER BY id DESC LIMIT $2;
 
+-- gives: id, name, created_at
 PREPARE some_visitors AS
     SELECT id, name, created_at FROM visitors WHERE id = ANY ($1::bigint[]);
 
+-- gives: id, name, created_at
 PREPARE rows_above AS
     SELECT id, name, created_at FROM visitors WHERE id > $1 ORDER BY id LIMIT $2;
 
+-- gives: total, day, count
 PREPARE count_days AS
     SELECT t.total, today - back, coalesce(d.count, 0)
     FROM visitor_total AS t
@@ -159,11 +156,3 @@ PREPARE count_days AS
     CROSS JOIN generate_series(0, $1::int - 1) AS back
     LEFT JOIN visitor_days AS d ON d.day = today - back
     ORDER BY back;
-
-PREPARE ping_server AS
-    SELECT 1;
-
--- What is visible is decided by the snapshot alone (whichever transactions have ended), so the same snapshot is the same data.
--- Not on a standby, which check_server refuses: there the same text may stand for other data.
-PREPARE current_snapshot AS
-    SELECT pg_current_snapshot();

@@ -298,8 +298,10 @@ public:
         const Watchdog::Watch watch(watchdog_, connection_.sock(), left);
         prepare_statements(connection_);
         call("allow_writes");
-        const pqxx::row fault = single(call("check_server"));
-        if (!fault[0].is_null()) throw DatabaseError(DatabaseFault::refused, fault[0].c_str());
+        for (const Statement check : {Statement("check_server"), Statement("check_schema")}) {
+            const pqxx::row fault = single(call(check));
+            if (!fault[0].is_null()) throw DatabaseError(DatabaseFault::refused, fault[0].c_str());
+        }
         if (settings.asks_for_privileges) check_privileges();
     }
 

@@ -9,7 +9,7 @@ import unittest
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SOURCES = {'fcgi-app/src/main.cpp': '#include "answer.hpp"\nint main() { return answer; }\n', 'fcgi-app/src/answer.hpp': 'constexpr int answer = 0;\n',
-           'fcgi-app/src/other.cpp': '#include "answer.hpp"\nint other();\nint other() { return answer; }\n', 'sql/statements.sql': ''}
+           'fcgi-app/src/other.cpp': '#include "answer.hpp"\nint other();\nint other() { return answer; }\n', 'sql/statements.sql': '', 'sql/machinery/statements.sql': ''}
 
 
 class BuildTest(unittest.TestCase):

@@ -1,5 +1,5 @@
 -- Looks for old rows that a constraint would refuse today: each constraint that a migration added as NOT VALID becomes
--- valid, or a warning says which rows are in its way. Run behind the migrations, each time, by sql/migrate; must not
+-- valid, or a warning says which rows are in its way. Run behind the migrations, each time, by migrate; must not
 -- fail for a row. Mended rows (deleted, or deleted and inserted anew: created_at never changes) are noticed by the next
 -- run.
 DO $$

@@ -1,0 +1,28 @@
+-- What a request with an Idempotency-Key was answered, whatever the service is: its first answer, given again to whoever sends
+-- it again. Made once; run behind the service's migrations, each time, by migrate. A service uses it by the statements of
+-- statements.sql beside it, or leaves it empty.
+
+SELECT to_regclass('public.kept_answers') IS NULL AS absent \gset
+\if :absent
+BEGIN;
+CREATE TABLE kept_answers (
+    key        text COLLATE "C" NOT NULL,
+    request    text NOT NULL,
+    answer     text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT kept_answers_pkey PRIMARY KEY (key),
+    CONSTRAINT kept_answers_key_length CHECK (char_length(key) BETWEEN 1 AND 64)
+) WITH (autovacuum_vacuum_scale_factor = 0.05);
+COMMENT ON TABLE kept_answers IS
+    'What each key was answered, for at least 24 hours, whatever became meanwhile of what it is about.';
+COMMENT ON COLUMN kept_answers.key IS
+    'The client''s (visible ASCII), or one of the app''s own, which begins with a space and is purged within minutes.';
+COMMENT ON COLUMN kept_answers.request IS 'What was asked, as the service wants it compared.';
+COMMENT ON COLUMN kept_answers.answer IS 'The first answer, given again; empty while there is none yet.';
+-- Purging looks both kinds up by age, each without walking over the other.
+CREATE INDEX kept_answers_age ON kept_answers (created_at) WHERE key >= '!';
+CREATE INDEX kept_answers_own_age ON kept_answers (created_at) WHERE key < '!';
+COMMIT;
+\endif
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON kept_answers TO :"app";

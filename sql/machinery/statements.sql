@@ -1,0 +1,78 @@
+-- What every service asks of the database. The build puts this text and that of the service's statements.sql into the program
+-- (the Makefile's statements.hpp), which prepares each statement at each connection; so does `\i sql/machinery/statements.sql` in
+-- psql, for EXPLAIN ANALYZE EXECUTE. No migration: migrate does not read it. In a statement no line ends in a semicolon but its
+-- last; above it stands which columns it gives, in their order.
+
+-- A role or a database that is read-only by default does not stop the service; a whole server that is has its reason.
+-- gives: setting
+PREPARE allow_writes AS
+    SELECT set_config(name, 'off', false) FROM pg_settings
+    WHERE name = 'default_transaction_read_only' AND source IN ('database', 'user', 'database user');
+
+-- What is wrong with the server, or null; asked at each connection, before the service's check_schema.
+-- gives: wrong
+PREPARE check_server AS
+    SELECT CASE
+        WHEN pg_is_in_recovery() THEN 'the server recovers, or is a standby: it takes no additions'
+        WHEN current_setting('transaction_read_only') = 'on' THEN
+            'default_transaction_read_only is on for the whole server: it takes no additions'
+        WHEN current_setting('fsync') = 'off' OR current_setting('full_page_writes') = 'off' THEN
+            'fsync and full_page_writes must be on: nothing acknowledged may be lost'
+        WHEN current_setting('synchronous_commit') = 'off' THEN
+            'synchronous_commit must not be off: nothing acknowledged may be lost'
+        WHEN current_setting('server_encoding') <> 'UTF8' THEN 'the database''s encoding must be UTF8'
+    END;
+
+-- gives: one
+PREPARE ping_server AS
+    SELECT 1;
+
+-- What is visible is decided by the snapshot alone (whichever transactions have ended), so the same snapshot is the same data.
+-- Not on a standby, which check_server refuses: there the same text may stand for other data.
+-- gives: snapshot
+PREPARE current_snapshot AS
+    SELECT pg_current_snapshot();
+
+-- For each key that is asked, in the order asked: what is kept of it, and whether it is new, and so claimed by whoever asks. Of a key
+-- that is asked twice at once the first is new. Keys are inserted in their order, so that two writers never wait for each other
+-- crosswise; DO UPDATE instead of DO NOTHING: only so a row that another transaction is just committing is waited for and seen
+-- (xmax tells whether this statement made the row).
+-- gives: request, answer, fresh
+PREPARE claim_keys AS
+    WITH asked AS MATERIALIZED (
+        SELECT key, request, number, min(number) OVER (PARTITION BY key) AS first
+        FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (key, request, number)
+    ), kept AS (
+        INSERT INTO kept_answers AS k (key, request, answer)
+        SELECT key, request, '' FROM asked WHERE number = first ORDER BY key
+        ON CONFLICT ON CONSTRAINT kept_answers_pkey DO UPDATE SET key = EXCLUDED.key
+        RETURNING k.key, k.request, k.answer, k.xmax = 0 AS made
+    )
+    SELECT k.request, k.answer, made AND number = first FROM asked JOIN kept AS k USING (key) ORDER BY number;
+
+-- gives: rows
+PREPARE keep_answers AS
+    WITH kept AS (
+        UPDATE kept_answers AS k SET answer = given.answer
+        FROM unnest($1::text[], $2::text[]) AS given (key, answer) WHERE k.key = given.key RETURNING k.key
+    )
+    SELECT count(*) FROM kept;
+
+-- Of what came to nothing: its key may be used again. One that was answered meanwhile stays.
+-- gives:
+PREPARE forget_keys AS
+    DELETE FROM kept_answers WHERE key = ANY ($1::text[]) AND answer = '';
+
+-- The app's own keys are sent again within seconds, or never.
+-- gives: rows
+PREPARE purge_kept_answers AS
+    WITH old_own AS (
+        DELETE FROM kept_answers WHERE key IN (
+            SELECT key FROM kept_answers WHERE key < '!' AND created_at < clock_timestamp() - interval '10 minutes'
+            ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING key
+    ), old AS (
+        DELETE FROM kept_answers WHERE key IN (
+            SELECT key FROM kept_answers WHERE key >= '!' AND created_at < clock_timestamp() - interval '25 hours'
+            ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING key
+    )
+    SELECT greatest((SELECT count(*) FROM old_own), (SELECT count(*) FROM old));
