@@ -73,7 +73,7 @@ class ForeignEnvironmentTest(unittest.TestCase):
         file = os.path.join(self.folder, 'there.dump')
         self.assertIn(file, self.make('backup', FILE=file))
         self.assertIn(b'PGDMP', stacks.read_bytes(file)[:5])
-        self.assertIn('restored: 1 visitors', self.make('restore', FILE=file))
+        self.assertIn(f'restored: {file}', self.make('restore', FILE=file))
         stacks.wait_until(self.stack.healthy, 10, 'the restored database is in use')
         self.assertEqual(self.stack.get(visitor.headers['Location']).json(), visitor.json())
         for pid in self.stack.processes():
