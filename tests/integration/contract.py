@@ -1,9 +1,10 @@
 """What is promised of every answer (html/openapi.json, README), as assertions, and a base class for the tests of its
-sentences. Knows the contract and nothing of how it is kept."""
+sentences. Knows the contract and nothing of how it is kept; what is the service's own of it, `sample` knows."""
 import re
 import unittest
 
 import stack as stacks
+from stack import sample
 
 # RFC 9110's phrases: the title of a problem whose type is about:blank.
 PHRASES = {400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 405: 'Method Not Allowed',
@@ -11,22 +12,47 @@ PHRASES = {400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not 
            422: 'Unprocessable Content', 429: 'Too Many Requests', 502: 'Bad Gateway', 503: 'Service Unavailable',
            504: 'Gateway Timeout'}
 BLANK = 'about:blank'
-NAME_LENGTH = '/problems/name-length'
-NAME_CHARACTERS = '/problems/name-characters'
 KEY_REUSED = '/problems/key-reused'
 RATE_LIMITED = '/problems/rate-limited'
 DATABASE_AWAY = '/problems/database-away'
 OVERLOADED = '/problems/overloaded'
 OUTCOME_UNKNOWN = '/problems/outcome-unknown'
-SEARCH_TOO_BROAD = '/problems/search-too-broad'
-TYPES = {BLANK, NAME_LENGTH, NAME_CHARACTERS, KEY_REUSED, RATE_LIMITED, DATABASE_AWAY, OVERLOADED, OUTCOME_UNKNOWN,
-         SEARCH_TOO_BROAD}
+TYPES = {BLANK, KEY_REUSED, RATE_LIMITED, DATABASE_AWAY, OVERLOADED, OUTCOME_UNKNOWN, *sample.PROBLEMS}
 
 CREATED_AT = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z')
+# An item's `created_at` in SQL, as the API writes it.
+CREATED_AT_SQL = """to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]+"')
 # What would tell a stranger of the inside: SQL, stacks, paths, versions, users, addresses.
-INSIDE = re.compile(r'SELECT |INSERT |DELETE FROM|\bSQL|psql|libpq|pqxx|postgres|visitors_app|idempotency_keys|'
+INSIDE = re.compile(rf'SELECT |INSERT |DELETE FROM|\bSQL|psql|libpq|pqxx|postgres|{sample.ROLE}|idempotency_keys|'
                     r'nginx|fastcgi|\.cpp|\.sock|/tmp/|/run/|/var/|terminate|exception|\d+\.\d+\.\d+', re.I)
+
+
+def walk(stack):
+    """All items by pages, newest first: (id, text, created_at)."""
+    items, path = [], f'{sample.LIST}?limit=100'
+    with stack.client() as client:
+        while path:
+            answer = client.get(path)
+            if answer.status != 200:
+                raise AssertionError(f'{path}: {answer}')
+            page = answer.json()
+            items += [(item['id'], item[sample.TEXT], item['created_at']) for item in page[sample.ITEMS]]
+            path = page['next']
+    return items
+
+
+def verify_all(test, stack):
+    """What holds when all is quiet, read by pages, by SQL, and in what other ways the service has; returns the rows by id."""
+    rows = [(int(id_), text, created_at) for id_, text, created_at in stack.sql(
+        f'SELECT id, {sample.TEXT}, {CREATED_AT_SQL} FROM {sample.TABLE} ORDER BY id')]
+    test.assertEqual(walk(stack)[::-1], rows, 'the pages and the table')
+    for path in filter(None, (f'{sample.LIST}?limit=1', sample.STATS)):
+        test.assertEqual(stack.get(path).json()['total'], len(rows), path)
+    for counted, there in sample.COUNTED:
+        test.assertEqual(stack.sql(counted), stack.sql(there))
+    sample.verify(test, stack, rows)
+    return rows
 
 
 class ContractTest(unittest.TestCase):
@@ -39,12 +65,15 @@ class ContractTest(unittest.TestCase):
         cls.stack = stacks.shared()
 
     def table_count(self):
-        return int(self.stack.sql('SELECT count(*) FROM visitors')[0][0])
+        return int(self.stack.sql(f'SELECT count(*) FROM {sample.TABLE}')[0][0])
 
-    def add(self, name=None, key=None):
-        """A visitor that is added for a test's sake."""
-        answer = self.stack.post('/api/visitors', None if name is None else {'name': name},
-                                 {'Idempotency-Key': key} if key else None)
+    def ids_of(self, text):
+        """Of those in the table that have this text, or, with a % in it, one like it."""
+        return [int(id_) for id_, in self.stack.sql(f"SELECT id FROM {sample.TABLE} WHERE {sample.TEXT} LIKE '{text}' ORDER BY id")]
+
+    def add(self, text='added', key=None):
+        """One that is added for a test's sake."""
+        answer = self.stack.post(sample.COLLECTION, sample.new(text), {'Idempotency-Key': key} if key else None)
         self.assertEqual(answer.status, 201, answer)
         return answer.json()
 
@@ -94,28 +123,26 @@ class ContractTest(unittest.TestCase):
             self.assertEqual(problem['instance'], path)
         return problem
 
-    def assert_visitor(self, visitor):
-        self.assertEqual(set(visitor), {'id', 'name', 'created_at'})
-        self.assertIs(type(visitor['id']), int)
-        self.assertGreater(visitor['id'], 0)
-        self.assertRegex(visitor['created_at'], CREATED_AT)
-        self.assertIsInstance(visitor['name'], str)
+    def assert_item(self, item):
+        self.assertEqual(set(item), sample.MEMBERS)
+        self.assertIs(type(item['id']), int)
+        self.assertGreater(item['id'], 0)
+        self.assertRegex(item['created_at'], CREATED_AT)
+        self.assertIsInstance(item[sample.TEXT], str)
 
-    def assert_added(self, answer, name=None, replayed=False):
-        """A 201 with this visitor (name None: an unnamed one), which is in the table just so; returns it."""
-        visitor = self.assert_json(answer, 201)
-        self.assert_visitor(visitor)
-        self.assertEqual(visitor['name'], f'Visitor_{visitor["id"]}' if name is None else name)
-        self.assertEqual(answer.headers['Location'], f'/api/visitors/{visitor["id"]}')
+    def assert_added(self, answer, text, replayed=False):
+        """A 201 with one of this text, well-formed; returns it."""
+        item = self.assert_json(answer, 201)
+        self.assert_item(item)
+        self.assertEqual(item[sample.TEXT], text)
+        self.assertEqual(answer.headers['Location'], sample.item(item['id']))
         self.assertEqual(answer.headers['Idempotent-Replayed'], 'true' if replayed else None)
-        return visitor
+        return item
 
-    def assert_stored(self, visitors):
-        """Each of `visitors` is in the table byte for byte, by SQL and not by the service's word."""
-        ids = ','.join(str(visitor['id']) for visitor in visitors)
-        rows = self.stack.sql(f"SELECT id, encode(convert_to(name, 'UTF8'), 'hex'), "
-                              f"to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') "
-                              f"FROM visitors WHERE id IN ({ids}) ORDER BY id")
-        expected = sorted((visitor['id'], visitor['name'].encode().hex(), visitor['created_at'])
-                          for visitor in visitors)
-        self.assertEqual([(int(id_), name, created_at) for id_, name, created_at in rows], expected)
+    def assert_stored(self, items):
+        """Each of `items` is in the table byte for byte, by SQL and not by the service's word."""
+        ids = ','.join(str(item['id']) for item in items)
+        rows = self.stack.sql(f"SELECT id, encode(convert_to({sample.TEXT}, 'UTF8'), 'hex'), {CREATED_AT_SQL} "
+                              f'FROM {sample.TABLE} WHERE id IN ({ids}) ORDER BY id')
+        expected = sorted((item['id'], item[sample.TEXT].encode().hex(), item['created_at']) for item in items)
+        self.assertEqual([(int(id_), text, created_at) for id_, text, created_at in rows], expected)

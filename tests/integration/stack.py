@@ -1,14 +1,15 @@
 """Starts the real service (nginx, the app, PostgreSQL) by `make start` for tests, and talks to it as its neighbours
-do: HTTP, raw bytes, FastCGI, SQL, signals, logs. Knows how to run it and nothing of what the API means; python3's standard
-library is all it needs.
+do: HTTP, raw bytes, FastCGI, SQL, signals, logs. Knows how to run it and nothing of what the API means: that is in `sample`,
+which is loaded here. Python3's standard library is all it needs.
 
     with Stack() as stack:
-        answer = stack.post('/api/visitors', {'name': 'Ada'})
-        assert answer.status == 201 and stack.sql('SELECT name FROM visitors') == [('Ada',)]
+        answer = stack.post(sample.COLLECTION, sample.new('Ada'))
+        assert answer.status == 201 and stack.sql(f'SELECT {sample.TEXT} FROM {sample.TABLE}') == [('Ada',)]
 """
 import atexit
 import csv
 import http.client
+import importlib.util
 import io
 import json
 import os
@@ -27,6 +28,18 @@ import time
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOKEN = 'Test-token_0.9~+/='  # every kind of character that RFC 6750 allows
 PARTS = ('postgres', 'app', 'nginx')
+
+
+def _load_sample():
+    """What the tests know of the service: the file that SAMPLE names, else the one beside this."""
+    path = os.environ.get('SAMPLE') or os.path.join(os.path.dirname(os.path.abspath(__file__)), 'sample.py')
+    spec = importlib.util.spec_from_file_location('sample', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+sample = _load_sample()
 
 # How psql is told to write what is no value; no text in a test is this.
 NULL = '\x02null\x03'
@@ -247,7 +260,7 @@ class Stack:
         self.token_file = None
         self.settings = {'STATE_DIR': self.state_dir, 'HTTP_PORT': str(self.port),
                          'POSTGRES_PORT': str(self.postgres_port), 'RATE_LIMIT': rate_limit,
-                         'ADMIN_TOKEN_FILE': None, 'APP_THREADS': None}
+                         'ADMIN_TOKEN_FILE': None, 'APP_THREADS': None, **sample.SETTINGS}
         if token is not None:
             handle, self.token_file = tempfile.mkstemp(prefix='v-token-', dir='/tmp')  # 0600
             os.write(handle, token.encode() + b'\n')
@@ -284,6 +297,7 @@ class Stack:
         if result.returncode != 0:
             raise StartFailed(result)
         _running.add(self)
+        sample.prepare(self)
         return self
 
     def stop(self, remove=True):
@@ -377,7 +391,7 @@ class Stack:
         return [tuple(None if value == NULL else value for value in row) for row in rows]
 
     def psql_command(self):
-        command = ['psql', '-h', os.path.join(self.state_dir, 'run'), '-p', str(self.postgres_port), '-d', 'visitors',
+        command = ['psql', '-h', os.path.join(self.state_dir, 'run'), '-p', str(self.postgres_port), '-d', sample.DATABASE,
                    '-XqtA', '--csv', '-P', f'null={NULL}', '-v', 'ON_ERROR_STOP=1']
         return (['runuser', '-u', 'postgres', '--'] if os.geteuid() == 0 else []) + command
 
@@ -385,7 +399,7 @@ class Stack:
         return SqlSession(self)
 
     def locked(self, table):
-        """`with stack.locked('visitors'):` nobody else can read or write it meanwhile."""
+        """`with stack.locked(sample.TABLE):` nobody else can read or write it meanwhile."""
         session = SqlSession(self)
         session.execute(f'BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE;')
         # A commit of nothing: what the app keeps of the first page is no answer any more, and it must read the table.

@@ -8,8 +8,8 @@ import socket
 import unittest
 
 import stack as stacks
-from contract import BLANK, KEY_REUSED, NAME_LENGTH, ContractTest
-from stack import wait_until
+from contract import BLANK, KEY_REUSED, ContractTest
+from stack import sample, wait_until
 
 JSON = {'Content-Type': 'application/json'}
 VISIBLE = ''.join(map(chr, range(0x21, 0x7f)))
@@ -29,8 +29,11 @@ def keyed(key, **headers):
 class KeyTest(ContractTest):
     QUICK = True
 
-    def post(self, key, body=b'{"name":"keyed"}', headers=None):
-        return self.stack.post('/api/visitors', body, headers or keyed(key))
+    def post(self, key, text='keyed', headers=None):
+        return self.send(key, sample.new(text), headers)
+
+    def send(self, key, body, headers=None):
+        return self.stack.post(sample.COLLECTION, body, headers or keyed(key))
 
     def test_a_key_is_1_to_64_visible_ascii_characters(self):
         for title, key in [
@@ -53,8 +56,8 @@ class KeyTest(ContractTest):
                            ('DEL', f'{new_key()}\x7f'), ('Latin-1', f'{new_key()}é'),
                            ('UTF-8', f'{new_key()}€'.encode().decode('latin-1'))]:
             with self.subTest(title):
-                self.assert_problem(self.post(key), 400, path='/api/visitors')
-                self.assert_problem(self.post(key, None, {'Idempotency-Key': key}), 400)
+                self.assert_problem(self.post(key), 400, path=sample.COLLECTION)
+                self.assert_problem(self.send(key, None, {'Idempotency-Key': key}), 400)
         self.assertEqual(self.table_count(), before)
 
     def test_a_key_of_65_characters_is_not_cut_to_64(self):
@@ -72,141 +75,124 @@ class KeyTest(ContractTest):
         first = self.assert_added(self.post(key), 'keyed')
         self.assertNotEqual(self.assert_added(self.post(key.upper()), 'keyed')['id'], first['id'])
 
-    def test_a_replay_answers_the_same_visitor_and_adds_nothing(self):
+    def test_a_replay_answers_the_same_and_adds_nothing(self):
         key = new_key()
         first = self.post(key)
-        visitor = self.assert_added(first, 'keyed')
+        item = self.assert_added(first, 'keyed')
         before = self.table_count()
         for _ in range(3):
             again = self.post(key)
-            self.assertEqual(self.assert_added(again, 'keyed', replayed=True), visitor)
+            self.assertEqual(self.assert_added(again, 'keyed', replayed=True), item)
             self.assertEqual(again.body, first.body)
         self.assertEqual(self.table_count(), before)
 
-    def test_a_replay_may_write_the_same_name_otherwise(self):
+    def test_a_replay_may_write_the_same_otherwise(self):
         key = new_key()
-        visitor = self.assert_added(self.post(key, '{"name":"é x"}'.encode()), 'é x')
-        for title, body in [('escaped', b'{"name":"\\u00e9 x"}'), ('to be trimmed', '{"name":"  é x\\n"}'.encode()),
-                            ('with white space', '{ "name" : "é x" }'.encode())]:
+        first = self.assert_added(self.send(key, json.dumps(sample.new('é x'), ensure_ascii=False)), 'é x')
+        for title, body in [('escaped', json.dumps(sample.new('é x'))), ('to be trimmed', json.dumps(sample.new('  é x\n'))),
+                            ('with white space', json.dumps(sample.new('é x'), ensure_ascii=False, indent=3))]:
             with self.subTest(title):
-                self.assertEqual(self.assert_added(self.post(key, body), 'é x', replayed=True), visitor)
+                self.assertEqual(self.assert_added(self.send(key, body), 'é x', replayed=True), first)
 
-    def test_an_unnamed_visitor_is_replayed_too(self):
-        key = new_key()
-        visitor = self.assert_added(self.post(key, None, {'Idempotency-Key': key}))
-        before = self.table_count()
-        for body in (None, b'', b'{}', b'{"name":null}'):
-            with self.subTest(body):
-                self.assertEqual(self.assert_added(self.post(key, body), replayed=True), visitor)
-        self.assertEqual(self.table_count(), before)
-
-    def test_the_same_key_with_another_name_gets_422(self):
-        for title, first, second in [
-                ('another name', b'{"name":"Ada"}', b'{"name":"Bob"}'),
-                ('other case', b'{"name":"Ada"}', b'{"name":"ada"}'),
-                ('another normal form', '{"name":"\u00e9"}'.encode(), '{"name":"e\u0301"}'.encode()),
-                ('no name after one', b'{"name":"Ada"}', b'{}'), ('no body after a name', b'{"name":"Ada"}', None),
-                ('a name after none', None, b'{"name":"Ada"}')]:
+    def test_the_same_key_with_another_text_gets_422(self):
+        for title, first, second in [('another text', 'Ada', 'Bob'), ('other case', 'Ada', 'ada'), ('another normal form', '\u00e9', 'e\u0301')]:
             with self.subTest(title):
                 key = new_key()
                 added = self.post(key, first)
                 self.assertEqual(added.status, 201)
                 before = self.table_count()
-                self.assert_problem(self.post(key, second), 422, KEY_REUSED, '/api/visitors')
+                self.assert_problem(self.post(key, second), 422, KEY_REUSED, sample.COLLECTION)
                 self.assertEqual(self.table_count(), before)
                 self.assertEqual(self.post(key, first).json(), added.json())
 
-    def test_the_name_given_to_an_unnamed_visitor_is_another_name(self):
-        key = new_key()
-        visitor = self.assert_added(self.post(key, None))
-        self.assert_problem(self.post(key, {'name': visitor['name']}), 422, KEY_REUSED)
-
     def test_a_replay_after_a_deletion_answers_the_first_201_and_adds_nothing(self):
-        for body, name in ((b'{"name":"gone"}', 'gone'), (None, None)):
-            with self.subTest(name=name):
-                key = new_key()
-                visitor = self.assert_added(self.post(key, body), name)
-                path = f'/api/visitors/{visitor["id"]}'
-                self.assertEqual(self.stack.as_admin('DELETE', path).status, 204)
-                before = self.table_count()
-                self.assertEqual(self.assert_added(self.post(key, body), name, replayed=True), visitor)
-                self.assertEqual(self.table_count(), before)
-                self.assert_problem(self.stack.get(path), 404)
-                self.assert_problem(self.post(key, b'{"name":"other"}'), 422, KEY_REUSED)
+        key = new_key()
+        first = self.assert_added(self.post(key, 'gone'), 'gone')
+        path = sample.item(first['id'])
+        self.assertEqual(self.stack.as_admin('DELETE', path).status, 204)
+        before = self.table_count()
+        self.assertEqual(self.assert_added(self.post(key, 'gone'), 'gone', replayed=True), first)
+        self.assertEqual(self.table_count(), before)
+        self.assert_problem(self.stack.get(path), 404)
+        self.assert_problem(self.post(key, 'other'), 422, KEY_REUSED)
 
     def test_a_4xx_uses_up_no_key(self):
+        other = sample.new('other')
         for title, status, body, headers in [
-                ('a body that is no JSON', 400, b'{', {}), ('a bad name', 422, b'{"name":""}', {}),
-                ('an unknown member', 422, b'{"nmae":"keyed"}', {}),
-                ('another media type', 415, b'{"name":"other"}', {'Content-Type': 'text/plain'}),
-                ('another site', 403, b'{"name":"other"}', {'Sec-Fetch-Site': 'cross-site'}),
-                ('a body too large', 413, b'{"name":"other"}'.ljust(4097), {})]:
+                ('a body that is no JSON', 400, b'{', {}), ('a bad text', 422, sample.new(''), {}),
+                ('an unknown member', 422, {**other, 'nmae': 'keyed'}, {}),
+                ('another media type', 415, other, {'Content-Type': 'text/plain'}),
+                ('another site', 403, other, {'Sec-Fetch-Site': 'cross-site'}),
+                ('a body too large', 413, json.dumps(other).ljust(sample.BODY_MAX_BYTES + 1), {})]:
             with self.subTest(title):
                 key = new_key()
-                self.assert_problem(self.post(key, body, keyed(key, **headers)), status, (BLANK, NAME_LENGTH))
+                self.assert_problem(self.send(key, body, keyed(key, **headers)), status, (BLANK, *sample.PROBLEMS))
                 self.assert_added(self.post(key), 'keyed')  # not a replay
 
-    def test_a_refused_name_does_not_take_the_place_of_the_first(self):
+    def test_a_refused_text_does_not_take_the_place_of_the_first(self):
         key = new_key()
-        visitor = self.assert_added(self.post(key), 'keyed')
-        self.assert_problem(self.post(key, b'{"name":""}'), 422, NAME_LENGTH)
-        self.assertEqual(self.assert_added(self.post(key), 'keyed', replayed=True), visitor)
+        first = self.assert_added(self.post(key), 'keyed')
+        self.assert_problem(self.post(key, ''), 422, tuple(sample.PROBLEMS))
+        self.assertEqual(self.assert_added(self.post(key), 'keyed', replayed=True), first)
 
-    def test_many_at_once_with_one_key_add_one_visitor(self):
+    def test_many_at_once_with_one_key_add_one(self):
         for round_ in range(5):
-            key, name = new_key(), f'at once {round_}'
+            key, text = new_key(), f'at once {round_}'
             with concurrent.futures.ThreadPoolExecutor(32) as pool:
-                answers = list(pool.map(lambda _: self.post(key, {'name': name}, {'Idempotency-Key': key}), range(32)))
+                answers = list(pool.map(lambda _: self.post(key, text), range(32)))
             first = [answer for answer in answers if answer.headers['Idempotent-Replayed'] is None]
             self.assertEqual(len(first), 1)
-            visitor = self.assert_added(first[0], name)
+            item = self.assert_added(first[0], text)
             for answer in answers:
                 if answer is not first[0]:
-                    self.assertEqual(self.assert_added(answer, name, replayed=True), visitor)
-            self.assertEqual(self.stack.sql(f"SELECT count(*) FROM visitors WHERE name = '{name}'"), [('1',)])
+                    self.assertEqual(self.assert_added(answer, text, replayed=True), item)
+            self.assertEqual(self.ids_of(text), [item['id']])
 
-    def test_many_at_once_with_one_key_and_two_names_add_one_visitor(self):
+    def test_many_at_once_with_one_key_and_two_texts_add_one(self):
         for _ in range(5):
             key = new_key()
-            names = [f'{key}-{"ab"[n % 2]}' for n in range(32)]
+            texts = [f'{key}-{"ab"[n % 2]}' for n in range(32)]
             with concurrent.futures.ThreadPoolExecutor(32) as pool:
-                answers = list(pool.map(lambda name: self.post(key, {'name': name}, {'Idempotency-Key': key}), names))
-            rows = self.stack.sql(f"SELECT name FROM visitors WHERE name LIKE '{key}%'")
+                answers = list(pool.map(lambda text: self.post(key, text), texts))
+            rows = self.stack.sql(f"SELECT {sample.TEXT} FROM {sample.TABLE} WHERE {sample.TEXT} LIKE '{key}%'")
             self.assertEqual(len(rows), 1)
-            for name, answer in zip(names, answers):
-                if name == rows[0][0]:
+            for text, answer in zip(texts, answers):
+                if text == rows[0][0]:
                     self.assertEqual(answer.status, 201, answer)
                 else:
                     self.assert_problem(answer, 422, KEY_REUSED)
 
-    def test_many_keys_at_once_add_a_visitor_each(self):
+    def test_many_keys_at_once_add_one_each(self):
         keys = [new_key() for _ in range(200)]
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
             first = list(pool.map(self.post, keys))
             again = list(pool.map(self.post, reversed(keys)))
-        visitors = [self.assert_added(answer, 'keyed') for answer in first]
-        self.assertEqual(len({visitor['id'] for visitor in visitors}), len(keys))
-        self.assertEqual([answer.json() for answer in reversed(again)], visitors)
-        self.assert_stored(visitors)
+        items = [self.assert_added(answer, 'keyed') for answer in first]
+        self.assertEqual(len({item['id'] for item in items}), len(keys))
+        self.assertEqual([answer.json() for answer in reversed(again)], items)
+        self.assert_stored(items)
 
     def test_a_key_is_kept_beside_additions_without_one(self):
-        key, visitor = wait_until(self.added_beside_one_without_a_key, 20, 'both go to the database together')
-        self.assertEqual(self.assert_added(self.post(key, None), replayed=True), visitor)
+        key, item = wait_until(self.added_beside_one_without_a_key, 20, 'both go to the database together')
+        self.assertEqual(self.assert_added(self.post(key), 'keyed', replayed=True), item)
 
     def added_beside_one_without_a_key(self):
-        """A key and its visitor; None if the addition without a key came into another batch."""
+        """A key and what was added with it; None if the addition without a key came into another batch."""
+        body = json.dumps(sample.new('keyed'))
+
         def send(*headers):
             connection = held.enter_context(
                 socket.create_connection(('127.0.0.1', self.stack.port), stacks.ANSWER_TIMEOUT_S))
-            head = ('POST /api/visitors HTTP/1.1', 'Host: x', 'Connection: close', *headers, '', '')
+            head = (f'POST {sample.COLLECTION} HTTP/1.1', 'Host: x', 'Connection: close', 'Content-Type: application/json',
+                    f'Content-Length: {len(body)}', *headers, '', body)
             connection.sendall('\r\n'.join(head).encode())
             return connection
 
         key = new_key()
         with contextlib.ExitStack() as held:
-            with self.stack.locked('visitors'):
+            with self.stack.locked(sample.TABLE):
                 send()
-                wait_until(lambda: self.stack.sql("SELECT pid FROM pg_stat_activity WHERE usename = 'visitors_app' "
+                wait_until(lambda: self.stack.sql(f"SELECT pid FROM pg_stat_activity WHERE usename = '{sample.ROLE}' "
                                                   "AND wait_event_type = 'Lock'"), 5, 'the first waits for the table')
                 both = [send(f'Idempotency-Key: {key}'), send()]
                 self.assertEqual(self.stack.get('/api').status, 200)  # behind them
@@ -219,9 +205,9 @@ class KeyTest(ContractTest):
 
     def test_an_addition_is_in_the_log_and_its_replay_is_not(self):
         key = new_key()
-        first, _, later = self.post(key), self.post(key), self.stack.post('/api/visitors')
+        first, _, later = self.post(key), self.post(key), self.stack.post(sample.COLLECTION, sample.new('later'))
         self.stack.log_of('backend', later.headers['X-Request-Id'])
-        lines = [json.loads(line) for line in self.stack.log_lines('backend') if '"visitor_added"' in line]
+        lines = [json.loads(line) for line in self.stack.log_lines('backend') if f'"{sample.ADDED}"' in line]
         self.assertEqual([(line['request_id'], line['id']) for line in lines[-2:]],
                          [(answer.headers['X-Request-Id'], answer.json()['id']) for answer in (first, later)])
 
@@ -231,13 +217,13 @@ class KeyTest(ContractTest):
 
     def test_a_key_lives_for_24_hours(self):
         key, older = new_key(), new_key()
-        visitor = self.assert_added(self.post(key), 'keyed')
+        item = self.assert_added(self.post(key), 'keyed')
         self.assert_added(self.post(older), 'keyed')
         # The key's age is not the API's, but only the table can make it old within a test's time.
         for aged, age in ((key, '23 hours 59 minutes'), (older, '26 hours')):
             self.stack.sql(f"UPDATE idempotency_keys SET created_at = created_at - interval '{age}' WHERE key = '{aged}'")
         self.add_until_gone(f"SELECT key FROM idempotency_keys WHERE key = '{older}'")
-        self.assertEqual(self.assert_added(self.post(key), 'keyed', replayed=True)['id'], visitor['id'])
+        self.assertEqual(self.assert_added(self.post(key), 'keyed', replayed=True)['id'], item['id'])
 
     def test_a_batch_is_known_for_10_minutes(self):
         """By then nobody sends it again, and who only adds leaves no row for each addition."""

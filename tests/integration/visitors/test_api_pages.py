@@ -7,7 +7,8 @@ import time
 import unittest
 import urllib.parse
 
-from contract import DATABASE_AWAY, SEARCH_TOO_BROAD, STRONG_ETAG, ContractTest
+from contract import DATABASE_AWAY, STRONG_ETAG
+from visitor_contract import SEARCH_TOO_BROAD, VisitorTest
 
 PARAMETERS_400 = [  # sentence, query
     ('limit 0', 'limit=0'),
@@ -161,7 +162,7 @@ def simple_case_pairs():
     return sorted(pairs)
 
 
-class PagesTest(ContractTest):
+class PagesTest(VisitorTest):
     def setUp(self):
         # Names that belong to this test alone: the table has others.
         self.mark = os.urandom(5).hex()
@@ -177,7 +178,7 @@ class PagesTest(ContractTest):
         page = self.assert_json(answer)
         self.assertEqual(set(page), {'visitors', 'total', 'next'})
         for visitor in page['visitors']:
-            self.assert_visitor(visitor)
+            self.assert_item(visitor)
         self.assertTrue(page['total'] is None or type(page['total']) is int and page['total'] >= len(page['visitors']))
         self.assertEqual(answer.headers['Link'], f'<{page["next"]}>; rel="next"' if page['next'] else None)
         self.assertEqual(answer.headers['Cache-Control'], 'no-cache')
@@ -474,7 +475,7 @@ class PagesTest(ContractTest):
                 self.assert_problem(self.stack.get(f'/api/visitors/{id_}'), 404, path=f'/api/visitors/{id_}')
 
 
-class SlowSearchTest(ContractTest):
+class SlowSearchTest(VisitorTest):
     """A table of a million rows, made of few: each row of this test's takes a hundredth of a second to compare."""
 
     ALONE = True  # it measures how long a search may take
@@ -531,7 +532,7 @@ class SlowSearchTest(ContractTest):
                 self.assertLess(time.monotonic() - start, 0.7)
 
 
-class EtagTest(ContractTest):
+class EtagTest(VisitorTest):
     QUICK = True
 
     def setUp(self):

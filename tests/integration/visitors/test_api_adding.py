@@ -3,7 +3,7 @@ import json
 import unicodedata
 import unittest
 
-from contract import NAME_CHARACTERS, NAME_LENGTH, ContractTest
+from visitor_contract import NAME_CHARACTERS, NAME_LENGTH, VisitorTest
 
 # Unicode's property White_Space, all of it.
 WHITE_SPACE = '\t\n\v\f\r \x85\xa0\u1680' + ''.join(map(chr, range(0x2000, 0x200b))) + '\u2028\u2029\u202f\u205f\u3000'
@@ -85,7 +85,7 @@ FORBIDDEN = {  # class: code points at its boundaries and within
 }
 
 
-class NamesTest(ContractTest):
+class NamesTest(VisitorTest):
     QUICK = True
 
     def post_name(self, name, ascii=False):
@@ -203,7 +203,7 @@ class NamesTest(ContractTest):
                 self.assert_problem(answer, 422, NAME_CHARACTERS)
 
 
-class UnnamedTest(ContractTest):
+class UnnamedTest(VisitorTest):
     QUICK = True
 
     def test_whoever_gives_no_name_is_called_by_the_id(self):
@@ -229,7 +229,7 @@ class UnnamedTest(ContractTest):
         self.assertEqual(raw.split(b' ')[1], b'201')
 
 
-class AddedTest(ContractTest):
+class AddedTest(VisitorTest):
     QUICK = True
 
     def test_an_addition_adds_one_row_and_no_more(self):

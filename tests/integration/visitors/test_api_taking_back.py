@@ -6,7 +6,7 @@ import threading
 import unittest
 
 import stack as stacks
-from contract import ContractTest
+from visitor_contract import VisitorTest
 
 ABSENT = '/api/visitors/9223372036854775807'
 
@@ -15,7 +15,7 @@ def new_key():
     return f'back-{os.urandom(8).hex()}'
 
 
-class TakingBackTest(ContractTest):
+class TakingBackTest(VisitorTest):
     QUICK = True
 
     def add_with_key(self, name='taken back'):

@@ -3,12 +3,12 @@ import base64
 import unittest
 
 import stack as stacks
-from contract import ContractTest
+from visitor_contract import VisitorTest
 
 ABSENT = '/api/visitors/9223372036854775807'
 
 
-class DeletionTest(ContractTest):
+class DeletionTest(VisitorTest):
     QUICK = True
 
     def test_a_deletion_answers_204_and_the_visitor_is_gone_everywhere(self):
@@ -48,7 +48,7 @@ class DeletionTest(ContractTest):
         self.assertGreater(self.add('next')['id'], id_)
 
 
-class TokenTest(ContractTest):
+class TokenTest(VisitorTest):
     QUICK = True
 
     def wrong(self):

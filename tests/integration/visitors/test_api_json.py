@@ -2,7 +2,8 @@
 The corpus is this file's own, by RFC 8259's grammar rule by rule."""
 import unittest
 
-from contract import BLANK, NAME_CHARACTERS, ContractTest
+from contract import BLANK
+from visitor_contract import NAME_CHARACTERS, VisitorTest
 
 JSON = {'Content-Type': 'application/json'}
 
@@ -273,7 +274,7 @@ MEDIA_TYPES = [  # Content-Type, right or not
 ]
 
 
-class JsonTest(ContractTest):
+class JsonTest(VisitorTest):
     QUICK = True
 
     def setUp(self):
@@ -345,7 +346,7 @@ class JsonTest(ContractTest):
         self.assertEqual(self.stack.pid('app'), pid)
 
 
-class MediaTypeTest(ContractTest):
+class MediaTypeTest(VisitorTest):
     QUICK = True
 
     def test_a_body_is_application_json_in_utf_8_or_gets_415(self):
@@ -364,7 +365,7 @@ class MediaTypeTest(ContractTest):
         self.assert_problem(self.stack.post('/api/visitors', b'{"name":"untyped"}'), 415)
 
 
-class SizeTest(ContractTest):
+class SizeTest(VisitorTest):
     QUICK = True
 
     @staticmethod

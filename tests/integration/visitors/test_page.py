@@ -9,8 +9,8 @@ import tempfile
 import unittest
 
 import contract
+from stack import PROJECT
 
-PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BROWSER = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'
 
 

@@ -6,7 +6,7 @@ import time
 import unittest
 
 import stack as stacks
-from contract import ContractTest
+from visitor_contract import VisitorTest
 
 ROWS = 100_000
 # What RFC 4180 quotes, and what else has broken an export before.
@@ -15,7 +15,7 @@ NAMES = ['plain', 'comma, inside', '"quoted"', '"', '""', ',', "apostrophe's", '
 PATH = '/api/visitors.csv'
 
 
-class CsvTest(ContractTest):
+class CsvTest(VisitorTest):
     ALONE = True  # it measures how long others wait beside slow readers
 
     @classmethod

@@ -2,14 +2,15 @@
 import datetime
 import unittest
 
-from contract import STRONG_ETAG, ContractTest
+from contract import STRONG_ETAG
+from visitor_contract import VisitorTest
 
 
 def today():
     return datetime.datetime.now(datetime.timezone.utc).date()
 
 
-class StatsTest(ContractTest):
+class StatsTest(VisitorTest):
     QUICK = True
 
     def stats(self, path='/api/stats'):
