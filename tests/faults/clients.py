@@ -1,19 +1,17 @@
-"""Clients that add, delete and read without a pause and remember what each answer promised; at the end the table, the API
-and the CSV are held against that. Every test of this folder sends them through its fault. They know the API and what
+"""Clients that add, delete and read without a pause and remember what each answer promised; at the end the table and the API
+are held against that. Every test of this folder sends them through its fault. They know of the API what `sample` tells and what
 time each answer may take, and nothing of faults.
 
 Of an addition or deletion the outcome is acknowledged, denied (a 503 that says that nothing was done: the client gives
 up, and nothing may be there), or unknown (sent again, with the same key, until it is one of the others)."""
-import csv
 import http.client
-import io
-import json
 import os
 import random
 import threading
 import time
 
-from stack import wait_until
+from contract import verify_all
+from stack import sample, wait_until
 
 # Sanitizers slow everything down.
 SLOW = 4 if os.environ.get('SANITIZE') else 1
@@ -25,15 +23,17 @@ SETTLE_S = 40 * SLOW   # until the last unknown outcome must be known
 STOCK = 10             # additions that are kept, so that there is something to delete in a fault, too
 OUTCOME_UNKNOWN = '/problems/outcome-unknown'
 NOTHING_DONE = ('/problems/database-away', '/problems/overloaded')
-KINDS = ('page', 'health', 'add', 'delete', 'first_page', 'one', 'stats', 'search')
+# Kinds of requests, as far as the service has them; those of API are the app's, and need the database.
+API = ('add', 'delete', 'first_page', 'one', *(['stats'] if sample.STATS else []), *(['search'] if sample.SEARCH else []))
+KINDS = (*(['page'] if '/' in sample.FILES else []), 'health', *API)
 
 
 class Addition:
-    """One visitor, from the first try to add it to its deletion. Times are time.monotonic()'s."""
+    """One item, from the first try to add it to its deletion. Times are time.monotonic()'s."""
 
-    def __init__(self, name):
-        self.name, self.key = name, name.replace(' ', '-')
-        self.id = self.created_at = None
+    def __init__(self, text):
+        self.text, self.key = text, text.replace(' ', '-')
+        self.item = None                             # as it was acknowledged
         self.acknowledged_at = None
         self.denied = False
         self.delete_begun_at = self.deleted_at = None
@@ -50,23 +50,24 @@ class Clients:
         self.stopping = threading.Event()
         self.give_up_at = None
         self.lock = threading.Lock()
-        self.by_name, self.acknowledged = {}, []     # all additions; those with a 201, in that order
+        self.by_text, self.acknowledged = {}, []     # all additions; those with a 201, in that order
         self.begun = self.denied = self.delete_begun = self.deleted = 0
         self.violations = []
         self.answers = {kind: [] for kind in KINDS}  # (start, end, status)
         self.latest = dict.fromkeys(KINDS, 0.0)      # when the latest success was begun
         self.latest_unknown = 0
         # A client for each kind of read: one that waits keeps no other from being asked.
-        reads = [self.reads_first_page, self.reads_stats, self.reads_one, self.searches]
-        runs = ([self.adds] * adders + [self.deletes] * deleters + [self.reads(read) for read in reads] * readers
-                + [self.asks_for_page] + [self.asks_for_health] * 4)
+        reads = {'first_page': self.reads_first_page, 'stats': self.reads_stats, 'one': self.reads_one, 'search': self.searches}
+        runs = ([self.adds] * adders + [self.deletes] * deleters
+                + [self.reads(read) for kind, read in reads.items() if kind in KINDS] * readers
+                + [self.asks_for_page] * ('page' in KINDS) + [self.asks_for_health] * 4)
         self.threads = [threading.Thread(target=self.guarded, args=(run, random.Random(f'{seed} {n}'), n), daemon=True)
                         for n, run in enumerate(runs)]
         self.kinds = [kind for kind in KINDS if (kind != 'add' or adders) and (kind != 'delete' or deleters)
                       and (kind in ('add', 'delete', 'page', 'health') or readers)]
 
     def __enter__(self):
-        self.rows_before = self.stack.get('/api/stats').json()['total']
+        self.rows_before = self.stack.get(f'{sample.LIST}?limit=1').json()['total']
         for thread in self.threads:
             thread.start()
         self.wait_whole(time.monotonic(), 10 * SLOW)
@@ -94,8 +95,8 @@ class Clients:
         return time.monotonic() - since
 
     def seen(self, kind, statuses, since):
-        """Whether a request of the kind that was begun after `since` got one of these."""
-        return any(status in statuses for start, _, status in self.answers[kind][-200:] if start > since)
+        """Whether a request of the kind got one of these after `since`."""
+        return any(status in statuses for _, end, status in self.answers[kind][-200:] if end > since)
 
     # What each client does. An exception is a violation, too: it would end the client unseen.
 
@@ -115,17 +116,17 @@ class Clients:
             count += 1
             addition = Addition(f'{self.mark} {number} {count}')
             with self.lock:
-                self.by_name[addition.name] = addition
+                self.by_text[addition.text] = addition
                 self.begun += 1
             self.settle_addition(client, addition)
-            if addition.id and source.random() < 0.05:
-                self.settle_addition(client, addition)  # a replay: the same visitor again
+            if addition.item and source.random() < 0.05:
+                self.settle_addition(client, addition)  # a replay: the same item again
             self.pause()
 
     def settle_addition(self, client, addition):
-        unknown = addition.id is not None
+        unknown = addition.item is not None
         while True:
-            answer, problem = self.ask(client, 'add', 'POST', '/api/visitors', {'name': addition.name},
+            answer, problem = self.ask(client, 'add', 'POST', sample.COLLECTION, sample.new(addition.text),
                                        {'Idempotency-Key': addition.key})
             if answer is not None and answer.status == 201:
                 return self.acknowledge(addition, answer.json())
@@ -136,17 +137,17 @@ class Clients:
                 return None
             unknown = unknown or problem not in NOTHING_DONE
             if self.given_up():
-                return self.violation(f'{addition.name}: its outcome is still unknown')
+                return self.violation(f'{addition.text}: its outcome is still unknown')
             self.pause()
 
-    def acknowledge(self, addition, visitor):
+    def acknowledge(self, addition, item):
         with self.lock:
-            if addition.id is None:
-                addition.id, addition.created_at = visitor['id'], visitor['created_at']
+            if addition.item is None:
+                addition.item = item
                 addition.acknowledged_at = time.monotonic()
                 self.acknowledged.append(addition)
-        if (visitor['id'], visitor['name'], visitor['created_at']) != (addition.id, addition.name, addition.created_at):
-            self.violation(f'{addition.name}: acknowledged as {visitor}, before as {addition.id} {addition.created_at}')
+        if item != addition.item or item[sample.TEXT] != addition.text:
+            self.violation(f'{addition.text}: acknowledged as {item}, before as {addition.item}')
 
     def deletes(self, client, source, _):
         authorization = {'Authorization': f'Bearer {self.stack.token}'}
@@ -164,10 +165,10 @@ class Clients:
     def settle_deletion(self, client, addition, authorization):
         unknown = False
         while True:
-            answer, problem = self.ask(client, 'delete', 'DELETE', f'/api/visitors/{addition.id}', None, authorization)
+            answer, problem = self.ask(client, 'delete', 'DELETE', sample.item(addition.item['id']), None, authorization)
             if answer is not None and answer.status in (204, 404):
                 if answer.status == 404 and not unknown:
-                    return self.violation(f'{addition.name}: acknowledged, but its deletion got 404')
+                    return self.violation(f'{addition.text}: acknowledged, but its deletion got 404')
                 with self.lock:
                     addition.deleted_at = time.monotonic()
                     self.deleted += 1
@@ -179,7 +180,7 @@ class Clients:
                 return None
             unknown = unknown or problem not in NOTHING_DONE
             if self.given_up():
-                return self.violation(f'{addition.name}: its deletion is still unknown')
+                return self.violation(f'{addition.text}: its deletion is still unknown')
             self.pause()
 
     def reads(self, read):
@@ -193,30 +194,30 @@ class Clients:
     def reads_first_page(self, client, _):
         bounds = self.total_bounds()
         start = time.monotonic()
-        answer, _ = self.ask(client, 'first_page', 'GET', '/api/visitors?limit=100')
+        answer, _ = self.ask(client, 'first_page', 'GET', f'{sample.LIST}?limit=100')
         if answer is None or answer.status != 200:
             return
         page = answer.json()
-        ids = {visitor['id']: visitor for visitor in page['visitors']}
+        ids = {item['id'] for item in page[sample.ITEMS]}
         lowest = min(ids, default=0) if page['next'] else 0
         with self.lock:
             for addition in self.acknowledged[-300:]:
-                if addition.id < lowest or addition.acknowledged_at > start:
+                if addition.item['id'] < lowest or addition.acknowledged_at > start:
                     continue
-                if addition.id not in ids and addition.delete_begun_at is None:
-                    self.violations.append(f'{addition.name}: acknowledged {start - addition.acknowledged_at:.4f} s '
+                if addition.item['id'] not in ids and addition.delete_begun_at is None:
+                    self.violations.append(f'{addition.text}: acknowledged {start - addition.acknowledged_at:.4f} s '
                                            'before a read that does not show it')
-                if addition.id in ids and addition.deleted_at and addition.deleted_at < start:
-                    self.violations.append(f'{addition.name}: deleted before a read that shows it')
-            for visitor in page['visitors']:
-                addition = self.by_name.get(visitor['name'])
-                if visitor['name'].startswith(self.mark) and (addition is None or addition.denied):
-                    self.violations.append(f'{visitor} was read, but nobody asked for it or it was denied')
+                if addition.item['id'] in ids and addition.deleted_at and addition.deleted_at < start:
+                    self.violations.append(f'{addition.text}: deleted before a read that shows it')
+            for item in page[sample.ITEMS]:
+                addition = self.by_text.get(item[sample.TEXT])
+                if item[sample.TEXT].startswith(self.mark) and (addition is None or addition.denied):
+                    self.violations.append(f'{item} was read, but nobody asked for it or it was denied')
         self.check_total(page['total'], bounds)
 
     def reads_stats(self, client, _):
         bounds = self.total_bounds()
-        answer, _ = self.ask(client, 'stats', 'GET', '/api/stats?days=2')
+        answer, _ = self.ask(client, 'stats', 'GET', sample.STATS)
         if answer is not None and answer.status == 200:
             self.check_total(answer.json()['total'], bounds)
 
@@ -239,29 +240,28 @@ class Clients:
         if addition is None:
             return
         start = time.monotonic()
-        answer, _ = self.ask(client, 'one', 'GET', f'/api/visitors/{addition.id}')
+        answer, _ = self.ask(client, 'one', 'GET', sample.item(addition.item['id']))
         if answer is None or answer.status == 503:
             return
         with self.lock:
             may_be_gone = addition.delete_begun_at is not None
             must_be_gone = addition.deleted_at is not None and addition.deleted_at < start
-        expected = {'id': addition.id, 'name': addition.name, 'created_at': addition.created_at}
-        if answer.status == 200 and (must_be_gone or answer.json() != expected):
-            self.violation(f'{addition.name}: read as {answer}, deleted before: {must_be_gone}')
+        if answer.status == 200 and (must_be_gone or answer.json() != addition.item):
+            self.violation(f'{addition.text}: read as {answer}, deleted before: {must_be_gone}')
         if answer.status == 404 and not may_be_gone:
-            self.violation(f'{addition.name}: acknowledged, but not found')
+            self.violation(f'{addition.text}: acknowledged, but not found')
 
     def searches(self, client, source):
         with self.lock:
             addition = source.choice(self.acknowledged[-50:]) if self.acknowledged else None
         if addition is None:
             return
-        answer, _ = self.ask(client, 'search', 'GET', f'/api/visitors?q={addition.name.replace(" ", "+")}')
+        answer, _ = self.ask(client, 'search', 'GET', f'{sample.SEARCH}?q={addition.text.replace(" ", "+")}')
         if answer is None or answer.status != 200:
             return
-        found = [visitor['id'] for visitor in answer.json()['visitors']]
-        if addition.id not in found and addition.delete_begun_at is None:
-            self.violation(f'{addition.name}: acknowledged, but a search does not find it')
+        found = [item['id'] for item in answer.json()[sample.ITEMS]]
+        if addition.item['id'] not in found and addition.delete_begun_at is None:
+            self.violation(f'{addition.text}: acknowledged, but a search does not find it')
 
     def asks_for_page(self, client, _, __):
         while not self.stopping.is_set():
@@ -330,57 +330,26 @@ class Clients:
     # The end.
 
     def verify(self, test, least=5):
-        """What holds at the end, read three ways: by pages, by CSV and by SQL. After the clients' own end."""
+        """What holds at the end. After the clients' own end."""
         test.assertEqual([thread.name for thread in self.threads if thread.is_alive()], [])
         test.assertEqual(self.violations[:8], [], f'{len(self.violations)} violations')
         test.assertGreaterEqual(len(self.acknowledged), least)
-        rows = [(int(id_), name, created_at) for id_, name, created_at in self.stack.sql(
-            "SELECT id, name, to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') "
-            'FROM visitors ORDER BY id')]
-        test.assertEqual(walk(self.stack)[::-1], rows, 'the pages and the table')
-        test.assertEqual(exported(self.stack), rows, 'the CSV and the table')
-        total = self.stack.get('/api/stats?days=366').json()
-        test.assertEqual((total['total'], sum(day['count'] for day in total['days'])), (len(rows), len(rows)))
-        test.assertEqual(self.stack.get('/api/visitors?limit=1').json()['total'], len(rows))
-
-        mine = [(id_, name, created_at) for id_, name, created_at in rows if name.startswith(self.mark)]
-        table = {name: (id_, created_at) for id_, name, created_at in mine}
-        test.assertEqual(len(table), len(mine), 'a name is there twice')
-        for addition in self.by_name.values():
-            present = table.pop(addition.name, None)
+        mine = [row for row in verify_all(test, self.stack) if row[1].startswith(self.mark)]
+        table = {text: (id_, created_at) for id_, text, created_at in mine}
+        test.assertEqual(len(table), len(mine), 'a text is there twice')
+        for addition in self.by_text.values():
+            present = table.pop(addition.text, None)
             if addition.denied:
-                test.assertIsNone(present, f'{addition.name} was denied and is there')
+                test.assertIsNone(present, f'{addition.text} was denied and is there')
             elif addition.deleted_at:
-                test.assertIsNone(present, f'{addition.name} was deleted and is there')
+                test.assertIsNone(present, f'{addition.text} was deleted and is there')
             elif addition.acknowledged_at and addition.delete_begun_at is None:
-                test.assertEqual(present, (addition.id, addition.created_at), f'{addition.name} was acknowledged')
+                test.assertEqual(present, (addition.item['id'], addition.item['created_at']), f'{addition.text} was acknowledged')
         test.assertEqual(table, {}, 'nobody asked for these')
 
     def figures(self):
         slowest = {kind: max((end - start for start, end, _ in answers), default=0)
                    for kind, answers in self.answers.items()}
         return {'acknowledged': len(self.acknowledged), 'denied': self.denied, 'deleted': self.deleted,
-                'unknown_answers': self.latest_unknown, 'reads': sum(len(self.answers[kind]) for kind in KINDS[4:]),
+                'unknown_answers': self.latest_unknown, 'reads': sum(len(self.answers[kind]) for kind in API[2:]),
                 'slowest_s': {kind: round(seconds, 2) for kind, seconds in slowest.items()}}
-
-
-def walk(stack):
-    """Every visitor by pages, newest first."""
-    visitors, path = [], '/api/visitors?limit=100'
-    with stack.client() as client:
-        while path:
-            answer = client.get(path)
-            if answer.status != 200:
-                raise AssertionError(f'{path}: {answer}')
-            page = answer.json()
-            visitors += [(visitor['id'], visitor['name'], visitor['created_at']) for visitor in page['visitors']]
-            path = page['next']
-    return visitors
-
-
-def exported(stack):
-    answer = stack.as_admin('GET', '/api/visitors.csv')
-    if answer.status != 200:
-        raise AssertionError(answer)
-    rows = list(csv.reader(io.StringIO(answer.body.decode(), newline='')))
-    return [(int(id_), name, created_at) for id_, name, created_at in rows[1:]]

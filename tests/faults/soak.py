@@ -18,7 +18,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__f
 
 from clients import SLOW, WHOLE_S, Addition, Clients
 from fault_test import FaultTest, alive, children, signal_all
-from stack import Stack, wait_until
+from stack import Stack, sample, wait_until
 
 # Room for what a soak of hours writes; memory is taken only as it fills.
 DISK_BYTES = 6 * 1024 ** 3
@@ -152,7 +152,7 @@ class Nemesis(FaultTest):
         self.freeze([self.source.choice(self.app_backends())])
 
     def table_locked(self):
-        with self.stack.locked(self.source.choice(('visitors', 'visitor_total', 'idempotency_keys'))):
+        with self.stack.locked(self.source.choice(tuple(sample.LOCKED))):
             self.hold()
 
     def read_only(self):
@@ -163,12 +163,12 @@ class Nemesis(FaultTest):
             self.configure('SET default_transaction_read_only = off; ALTER SYSTEM RESET default_transaction_read_only')
 
     def connections_used_up(self):
-        self.stack.sql('ALTER ROLE visitors_app CONNECTION LIMIT 0')
+        self.stack.sql(f'ALTER ROLE {sample.ROLE} CONNECTION LIMIT 0')
         self.end_backends()
         try:
             self.hold()
         finally:
-            self.stack.sql('ALTER ROLE visitors_app CONNECTION LIMIT -1')
+            self.stack.sql(f'ALTER ROLE {sample.ROLE} CONNECTION LIMIT -1')
 
     def disk_full(self):
         fill_disk(self.disk)
@@ -184,11 +184,11 @@ class Nemesis(FaultTest):
         self.configure(here + "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
         try:
             self.hold()
-            self.stack.sql(here + "ALTER ROLE visitors_app SET synchronous_commit = 'local'")
+            self.stack.sql(here + f"ALTER ROLE {sample.ROLE} SET synchronous_commit = 'local'")
             self.end_backends()
         finally:
             self.configure(here + 'ALTER SYSTEM RESET synchronous_standby_names')
-            self.stack.sql(here + 'ALTER ROLE visitors_app RESET synchronous_commit')
+            self.stack.sql(here + f'ALTER ROLE {sample.ROLE} RESET synchronous_commit')
 
     def power_cut(self):
         self.stack.cut_power()
@@ -295,16 +295,16 @@ class Soak:
         """An addition succeeds, a read shows it, /health is 200; asked by nobody who waited in a queue before."""
         addition = Addition(f'{self.clients.mark} whole {len(self.survived)} {time.monotonic_ns()}')
         with self.clients.lock:
-            self.clients.by_name[addition.name] = addition
+            self.clients.by_text[addition.text] = addition
             self.clients.begun += 1
         try:
             with stack.client(timeout_s=3 * SLOW) as client:
-                answer = client.post('/api/visitors', {'name': addition.name}, {'Idempotency-Key': addition.key})
+                answer = client.post(sample.COLLECTION, sample.new(addition.text), {'Idempotency-Key': addition.key})
                 if answer.status != 201:
                     return False
                 self.clients.acknowledge(addition, answer.json())
-                return (client.get(f'/api/visitors/{addition.id}').status in (200, 404)  # it may be deleted already
-                        and client.get('/api/visitors').status == 200 and client.get('/health').status == 200)
+                return (client.get(sample.item(addition.item['id'])).status in (200, 404)  # it may be deleted already
+                        and client.get(sample.LIST).status == 200 and client.get('/health').status == 200)
         except OSError:
             return False
 

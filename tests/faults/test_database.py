@@ -3,14 +3,11 @@ its result or with a 503 that says when to try again; the page does not notice; 
 cause has gone, all is well within 3 s without a restart of the app."""
 import os
 import signal
-import time
 import unittest
 
-from clients import ANSWER_S, NOTHING_DONE, SLOW, WHOLE_S
+from clients import ANSWER_S, API, NOTHING_DONE, SLOW, WHOLE_S
 from fault_test import FaultTest, alive, signal_all
-from stack import wait_until
-
-API = ('add', 'delete', 'first_page', 'one', 'stats', 'search')
+from stack import sample, wait_until
 
 
 class AwayTest(FaultTest):
@@ -114,8 +111,7 @@ class RefusingTest(FaultTest):
                         suffers=('add', 'delete'), holds_s=2)
 
     def test_a_table_locked(self):
-        for table, suffering in (('visitors', API), ('visitor_total', ('add', 'delete', 'first_page', 'stats')),
-                                 ('idempotency_keys', ('add',))):
+        for table, suffering in sample.LOCKED.items():
             with self.subTest(table):
                 locks = []
                 self.go_through(lambda table=table: locks.append(self.stack.locked(table)), lambda: locks.pop().close(),
@@ -124,7 +120,7 @@ class RefusingTest(FaultTest):
     def test_many_different_reads_of_a_locked_table(self):
         """They share no query, and each query waits for seconds: those behind are not answered one after the other."""
         locks = []
-        self.go_through(lambda: locks.append(self.stack.locked('visitors')), lambda: locks.pop().close(),
+        self.go_through(lambda: locks.append(self.stack.locked(sample.TABLE)), lambda: locks.pop().close(),
                         suffers=API, holds_s=6, readers=6)
 
     def test_connections_used_up(self):
@@ -141,11 +137,11 @@ class RefusingTest(FaultTest):
 
         def begin():
             # Without this the app would be the quicker one where a slot becomes free.
-            self.stack.sql('ALTER ROLE visitors_app CONNECTION LIMIT 0')
+            self.stack.sql(f'ALTER ROLE {sample.ROLE} CONNECTION LIMIT 0')
             self.end_backends()
             wait_until(lambda: not self.app_backends(), 5, "the app's sessions have ended")
             wait_until(all_taken, 20 * SLOW, 'others have every slot')  # a psql for each
-            sessions[0].execute('ALTER ROLE visitors_app CONNECTION LIMIT -1;')
+            sessions[0].execute(f'ALTER ROLE {sample.ROLE} CONNECTION LIMIT -1;')
 
         def end():
             while sessions:
@@ -155,7 +151,7 @@ class RefusingTest(FaultTest):
         self.stack.sql('ALTER SYSTEM SET max_connections = 14')
         self.addCleanup(self.kill, 'postgres', signal.SIGINT)
         self.addCleanup(self.configure, 'ALTER SYSTEM RESET max_connections')
-        self.addCleanup(self.stack.sql, 'ALTER ROLE visitors_app CONNECTION LIMIT -1')
+        self.addCleanup(self.stack.sql, f'ALTER ROLE {sample.ROLE} CONNECTION LIMIT -1')
         self.addCleanup(end)
         self.kill('postgres', signal.SIGINT)
         wait_until(self.stack.healthy, 10, 'all is well with fewer connections')
@@ -163,16 +159,16 @@ class RefusingTest(FaultTest):
 
     def test_a_limit_of_connections_for_the_role(self):
         def begin():
-            self.stack.sql('ALTER ROLE visitors_app CONNECTION LIMIT 0')
+            self.stack.sql(f'ALTER ROLE {sample.ROLE} CONNECTION LIMIT 0')
             self.end_backends()
 
-        self.go_through(begin, lambda: self.stack.sql('ALTER ROLE visitors_app CONNECTION LIMIT -1'), suffers=API,
+        self.go_through(begin, lambda: self.stack.sql(f'ALTER ROLE {sample.ROLE} CONNECTION LIMIT -1'), suffers=API,
                         health_away=True, holds_s=3)
 
     def test_a_privilege_revoked(self):
         """Found out at a connection: not a new one for each request. Who deletes has another, which stays good."""
-        self.go_through(lambda: self.stack.sql('REVOKE INSERT ON visitors FROM visitors_app'),
-                        lambda: self.stack.sql('GRANT INSERT ON visitors TO visitors_app'), suffers=('add',), holds_s=2)
+        self.go_through(lambda: self.stack.sql(f'REVOKE INSERT ON {sample.TABLE} FROM {sample.ROLE}'),
+                        lambda: self.stack.sql(f'GRANT INSERT ON {sample.TABLE} TO {sample.ROLE}'), suffers=('add',), holds_s=2)
 
     def test_commits_that_a_power_cut_could_undo(self):
         """Such a server is not worked with, and the log says why."""
@@ -186,7 +182,7 @@ class RefusingTest(FaultTest):
                 try:
                     wait_until(lambda: self.stack.sql(f'SHOW {setting}') == [('off',)], 5, 'new sessions have it')
                     self.end_backends()
-                    self.assertEqual(self.stack.post('/api/visitors', {'name': 'not durable'}).status, 503)
+                    self.assertEqual(self.stack.post(sample.COLLECTION, sample.new('not durable')).status, 503)
                     self.assertTrue(told('database_away', setting))
                 finally:
                     self.configure(f'ALTER SYSTEM RESET {setting}')
@@ -194,13 +190,13 @@ class RefusingTest(FaultTest):
 
     def test_an_addition_that_takes_too_long(self):
         """It is given up before its connection is cut."""
-        self.assertEqual(self.stack.post('/api/visitors', {'name': 'quick'}).status, 201)  # over its connection
+        self.assertEqual(self.stack.post(sample.COLLECTION, sample.new('quick')).status, 201)  # over its connection
         before = set(self.app_backends())
         self.stack.sql('CREATE FUNCTION wait_long() RETURNS trigger LANGUAGE plpgsql AS '
-                       '$$ BEGIN PERFORM pg_sleep(4); RETURN NULL; END $$; CREATE TRIGGER waits AFTER INSERT ON visitors '
-                       'FOR EACH STATEMENT EXECUTE FUNCTION wait_long()')
+                       '$$ BEGIN PERFORM pg_sleep(4); RETURN NULL; END $$; CREATE TRIGGER waits AFTER INSERT '
+                       f'ON {sample.TABLE} FOR EACH STATEMENT EXECUTE FUNCTION wait_long()')
         self.addCleanup(self.stack.sql, 'DROP FUNCTION wait_long CASCADE')
-        answer = self.stack.post('/api/visitors', {'name': 'slow'})
+        answer = self.stack.post(sample.COLLECTION, sample.new('slow'))
         self.assertEqual((answer.status, answer.json()['type']), (503, NOTHING_DONE[0]), answer)
         self.assertEqual(set(self.app_backends()), before)
 
@@ -228,18 +224,18 @@ class RefusingTest(FaultTest):
         self.go_through(begin, lambda: os.rename(f'{path}.away', path), suffers=API, health_away=True, holds_s=1)
 
     def test_no_ids_left(self):
-        """No fault of the name that was sent; the log says whose it is."""
+        """No fault of what was sent; the log says whose it is."""
         size = self.log_size()
-        [[last]] = self.stack.sql('SELECT last_value FROM visitors_id_seq')
-        self.go_through(lambda: self.stack.sql(f"SELECT setval('visitors_id_seq', {2 ** 63 - 1})"),
-                        lambda: self.stack.sql(f"SELECT setval('visitors_id_seq', {int(last) + 1_000_000})"),
+        [[last]] = self.stack.sql(f'SELECT last_value FROM {sample.SEQUENCE}')
+        self.go_through(lambda: self.stack.sql(f"SELECT setval('{sample.SEQUENCE}', {2 ** 63 - 1})"),
+                        lambda: self.stack.sql(f"SELECT setval('{sample.SEQUENCE}', {int(last) + 1_000_000})"),
                         suffers=('add',), holds_s=1)
         reasons = {line['reason'] for line in self.log_since(size) if line['event'] == 'statement_failed'}
         self.assertTrue(any(reason.startswith('2200H ') for reason in reasons), reasons)
 
     def test_a_table_missing(self):
-        self.go_through(lambda: self.stack.sql('ALTER TABLE visitors RENAME TO visitors_away'),
-                        lambda: self.stack.sql('ALTER TABLE visitors_away RENAME TO visitors'),
+        self.go_through(lambda: self.stack.sql(f'ALTER TABLE {sample.TABLE} RENAME TO table_away'),
+                        lambda: self.stack.sql(f'ALTER TABLE table_away RENAME TO {sample.TABLE}'),
                         suffers=('add', 'delete', 'first_page', 'one'), holds_s=2)
 
     def test_the_schema_missing_when_the_app_starts(self):

@@ -11,7 +11,7 @@ import unittest
 
 from clients import ANSWER_S, OUTCOME_UNKNOWN, SLOW
 from fault_test import FaultTest, alive
-from stack import wait_until
+from stack import sample, wait_until
 
 LOCAL = 'SET synchronous_commit = local; '  # what the test itself commits does not wait
 
@@ -22,16 +22,16 @@ class InDoubtTest(FaultTest):
 
     def setUp(self):
         super().setUp()
-        self.name = f'doubt {os.urandom(5).hex()}'
-        self.key = {'Idempotency-Key': self.name.replace(' ', '-')}
+        self.text = f'doubt {os.urandom(5).hex()}'
+        self.key = {'Idempotency-Key': self.text.replace(' ', '-')}
         self.addCleanup(self.commit_at_once)
 
     def commit_at_once(self):
         wait_until(self.stack.healthy, 15, 'the database is there')
         self.configure(LOCAL + 'ALTER SYSTEM RESET synchronous_standby_names')
-        self.stack.sql(LOCAL + 'ALTER ROLE visitors_app RESET synchronous_commit')
+        self.stack.sql(LOCAL + f'ALTER ROLE {sample.ROLE} RESET synchronous_commit')
         self.end_backends()
-        wait_until(lambda: self.stack.post('/api/visitors', {'name': 'at once'}).status == 201, 5, 'it commits at once')
+        wait_until(lambda: self.stack.post(sample.COLLECTION, sample.new('at once')).status == 201, 5, 'it commits at once')
 
     def in_doubt(self, method, path, body=None, headers=None):
         """Sends the request and returns when it is committed and not answered: the thread, where the answer goes, and
@@ -47,18 +47,19 @@ class InDoubtTest(FaultTest):
         thread = threading.Thread(target=send)
         thread.start()
         pid = wait_until(lambda: self.app_backends("wait_event = 'SyncRep'"), ANSWER_S, 'a commit waits')[0]
-        self.stack.sql(LOCAL + "ALTER ROLE visitors_app SET synchronous_commit = 'local'")
+        self.stack.sql(LOCAL + f"ALTER ROLE {sample.ROLE} SET synchronous_commit = 'local'")
         return thread, answers, pid
 
     def rows(self):
-        return [int(row[0]) for row in self.stack.sql(f"SELECT id FROM visitors WHERE name = '{self.name}'")]
+        return [int(row[0]) for row in self.stack.sql(
+            f"SELECT id FROM {sample.TABLE} WHERE {sample.TEXT} = '{self.text}'")]
 
-    def assert_added_once(self, visitor):
-        self.assertEqual(self.rows(), [visitor['id']])
-        again = self.stack.post('/api/visitors', {'name': self.name}, self.key)
-        self.assertEqual((again.status, again.json()), (201, visitor))
+    def assert_added_once(self, item):
+        self.assertEqual(self.rows(), [item['id']])
+        again = self.stack.post(sample.COLLECTION, sample.new(self.text), self.key)
+        self.assertEqual((again.status, again.json()), (201, item))
         self.assertEqual(again.headers['Idempotent-Replayed'], 'true')
-        self.assertEqual(self.rows(), [visitor['id']])
+        self.assertEqual(self.rows(), [item['id']])
 
     def assert_unknown(self, answer):
         self.assertEqual((answer.status, answer.json()['type']), (503, OUTCOME_UNKNOWN), answer)
@@ -67,9 +68,9 @@ class InDoubtTest(FaultTest):
     def test_an_addition_that_was_committed(self):
         for number in (signal.SIGTERM, signal.SIGKILL):
             with self.subTest(number.name):
-                self.name = f'doubt {os.urandom(5).hex()}'
-                self.key = {'Idempotency-Key': self.name.replace(' ', '-')}
-                thread, answers, pid = self.in_doubt('POST', '/api/visitors', {'name': self.name}, self.key)
+                self.text = f'doubt {os.urandom(5).hex()}'
+                self.key = {'Idempotency-Key': self.text.replace(' ', '-')}
+                thread, answers, pid = self.in_doubt('POST', sample.COLLECTION, sample.new(self.text), self.key)
                 os.kill(pid, number)
                 thread.join()
                 self.assertEqual(answers[0].status, 201, answers)
@@ -77,7 +78,7 @@ class InDoubtTest(FaultTest):
                 self.commit_at_once()
 
     def test_an_addition_without_a_key_that_was_committed(self):
-        thread, answers, pid = self.in_doubt('POST', '/api/visitors', {'name': self.name})
+        thread, answers, pid = self.in_doubt('POST', sample.COLLECTION, sample.new(self.text))
         os.kill(pid, signal.SIGTERM)
         thread.join()
         self.assertEqual(answers[0].status, 201, answers)
@@ -86,7 +87,7 @@ class InDoubtTest(FaultTest):
 
     def test_an_addition_whose_backend_froze(self):
         """Nothing is lost but time: the call is cut, and what it did cannot be known then."""
-        thread, answers, pid = self.in_doubt('POST', '/api/visitors', {'name': self.name}, self.key)
+        thread, answers, pid = self.in_doubt('POST', sample.COLLECTION, sample.new(self.text), self.key)
         os.kill(pid, signal.SIGSTOP)
         try:
             thread.join()
@@ -98,11 +99,11 @@ class InDoubtTest(FaultTest):
         self.assert_added_once(again)
 
     def added_again(self):
-        answer = self.stack.post('/api/visitors', {'name': self.name}, self.key)
+        answer = self.stack.post(sample.COLLECTION, sample.new(self.text), self.key)
         return answer.json() if answer.status == 201 else None
 
     def test_an_addition_when_the_database_does_not_come_back_in_time(self):
-        thread, answers, _ = self.in_doubt('POST', '/api/visitors', {'name': self.name}, self.key)
+        thread, answers, _ = self.in_doubt('POST', sample.COLLECTION, sample.new(self.text), self.key)
         postmaster = self.stack.pid('postgres')
         self.supervisor('-d', 'postgres')
         os.kill(postmaster, signal.SIGQUIT)
@@ -118,11 +119,10 @@ class InDoubtTest(FaultTest):
 
     def test_an_addition_that_then_cannot_be_looked_up(self):
         """The connection was lost, the next one waits for a lock in vain: still nobody may say that nothing was added."""
-        thread, answers, pid = self.in_doubt('POST', '/api/visitors', {'name': self.name}, self.key)
+        thread, answers, pid = self.in_doubt('POST', sample.COLLECTION, sample.new(self.text), self.key)
         with self.stack.sql_session() as session:
             locker = threading.Thread(target=session.execute, args=(
-                'BEGIN; INSERT INTO idempotency_keys (key, visitor_id, created_at) '
-                f"VALUES ('{self.key['Idempotency-Key']}', 0, now()) ON CONFLICT (key) DO UPDATE SET key = EXCLUDED.key;",))
+                f"BEGIN; {sample.key_row(self.key['Idempotency-Key'])} ON CONFLICT (key) DO UPDATE SET key = EXCLUDED.key;",))
             locker.start()  # waits for the commit in doubt, and then has the row before whoever comes later
             wait_until(lambda: self.stack.sql('SELECT count(*) FROM pg_locks WHERE NOT granted') != [('0',)], 5,
                        'the row is asked for')
@@ -136,12 +136,12 @@ class InDoubtTest(FaultTest):
     def test_an_addition_that_was_not_committed(self):
         """The statement is still under way when its backend ends: the retry adds it."""
         self.stack.sql('CREATE FUNCTION wait_a_while() RETURNS trigger LANGUAGE plpgsql AS '
-                       '$$ BEGIN PERFORM pg_sleep(0.7); RETURN NULL; END $$; CREATE TRIGGER waits AFTER INSERT ON visitors '
-                       'FOR EACH STATEMENT EXECUTE FUNCTION wait_a_while()')
+                       '$$ BEGIN PERFORM pg_sleep(0.7); RETURN NULL; END $$; CREATE TRIGGER waits AFTER INSERT '
+                       f'ON {sample.TABLE} FOR EACH STATEMENT EXECUTE FUNCTION wait_a_while()')
         self.addCleanup(self.stack.sql, 'DROP FUNCTION wait_a_while CASCADE')
         answers = []
         thread = threading.Thread(
-            target=lambda: answers.append(self.stack.post('/api/visitors', {'name': self.name}, self.key)))
+            target=lambda: answers.append(self.stack.post(sample.COLLECTION, sample.new(self.text), self.key)))
         thread.start()
         pid = wait_until(lambda: self.app_backends("wait_event = 'PgSleep'"), ANSWER_S, 'the statement is under way')[0]
         os.kill(pid, signal.SIGTERM)
@@ -151,8 +151,8 @@ class InDoubtTest(FaultTest):
         self.assertEqual(self.rows(), [answers[0].json()['id']])
 
     def test_a_deletion_that_was_committed(self):
-        visitor = self.stack.post('/api/visitors', {'name': self.name}).json()
-        path, admin = f'/api/visitors/{visitor["id"]}', {'Authorization': f'Bearer {self.stack.token}'}
+        item = self.stack.post(sample.COLLECTION, sample.new(self.text)).json()
+        path, admin = sample.item(item['id']), {'Authorization': f'Bearer {self.stack.token}'}
         thread, answers, pid = self.in_doubt('DELETE', path, None, admin)
         os.kill(pid, signal.SIGTERM)
         thread.join()

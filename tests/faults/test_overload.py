@@ -7,7 +7,7 @@ import time
 import unittest
 
 from clients import NOTHING_DONE, SLOW
-from stack import Stack, wait_until
+from stack import Stack, sample, wait_until
 
 ANSWER_S = 3 * SLOW
 STATEMENT_S = 0.32     # what a batch takes in the database
@@ -28,8 +28,8 @@ class OverloadTest(unittest.TestCase):
         cls.stack = Stack(APP_BATCH_MAX_ROWS=str(BATCH_MAX_ROWS))
         cls.addClassCleanup(cls.stack.stop)
         cls.stack.sql(f'CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep({STATEMENT_S}); '
-                      'RETURN NULL; END $$; CREATE TRIGGER slow AFTER INSERT ON visitors FOR EACH STATEMENT '
-                      'EXECUTE FUNCTION be_slow()')
+                      'RETURN NULL; END $$; CREATE TRIGGER slow AFTER INSERT '
+                      f'ON {sample.TABLE} FOR EACH STATEMENT EXECUTE FUNCTION be_slow()')
 
     def test_four_and_sixteen_times_what_is_possible(self):
         for times in (4, 16):
@@ -54,12 +54,12 @@ class OverloadTest(unittest.TestCase):
                 self.assertIn(json.loads(body)['type'], NOTHING_DONE)
         # What was refused was not done, what was acknowledged was.
         added = sum(status == 201 for _, _, status, _ in answers)
-        self.assertEqual(self.stack.sql("SELECT count(*) FROM visitors WHERE name = 'overload'"), [(str(added),)])
-        self.stack.sql("DELETE FROM visitors WHERE name = 'overload'")
+        self.assertEqual(self.stack.sql(f"SELECT count(*) FROM {sample.TABLE} WHERE {sample.TEXT} = 'overload'"), [(str(added),)])
+        self.stack.sql(f"DELETE FROM {sample.TABLE} WHERE {sample.TEXT} = 'overload'")
 
     def quick(self):
         start = time.monotonic()
-        return self.stack.post('/api/visitors', {'name': 'after it'}).status == 201 and time.monotonic() - start < 0.5
+        return self.stack.post(sample.COLLECTION, sample.new('after it')).status == 201 and time.monotonic() - start < 0.5
 
     def closed_loop(self):
         """The peak in additions a second: each client sends when it was answered."""
@@ -74,7 +74,7 @@ class OverloadTest(unittest.TestCase):
 
         done = 0
         asyncio.run(run())
-        self.stack.sql("DELETE FROM visitors WHERE name = 'overload'")
+        self.stack.sql(f"DELETE FROM {sample.TABLE} WHERE {sample.TEXT} = 'overload'")
         return done / PEAK_S
 
     async def open_loop(self, rate):
@@ -91,8 +91,9 @@ class OverloadTest(unittest.TestCase):
         await asyncio.gather(*tasks)
         return answers
 
-    REQUEST = (b'POST /api/visitors HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n'
-               b'Content-Length: 19\r\n\r\n{"name":"overload"}')
+    BODY = json.dumps(sample.new('overload'))
+    REQUEST = (f'POST {sample.COLLECTION} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n'
+               f'Content-Length: {len(BODY)}\r\n\r\n{BODY}').encode()
 
     async def exchange(self):
         """How long an addition took, its status and its body."""

@@ -9,7 +9,7 @@ import unittest
 
 from clients import SLOW
 from fault_test import FaultTest
-from stack import fastcgi_params, fastcgi_request
+from stack import fastcgi_params, fastcgi_request, sample
 from test_hostile_peers import HALF_SENT, MALFORMED
 
 ATTACK_S = 6
@@ -37,7 +37,7 @@ class PeersTest(FaultTest):
         source = random.Random(20261124)
         before_kb = self.memory_kb()
         whole = fastcgi_request(fastcgi_params('GET', '/api'))
-        large_half = fastcgi_request(fastcgi_params('POST', '/api/visitors', HTTP_AUTHORIZATION='x' * 60_000))[:-1]
+        large_half = fastcgi_request(fastcgi_params('POST', sample.COLLECTION, HTTP_AUTHORIZATION='x' * 60_000))[:-1]
         attacks = [data for _, data in MALFORMED + HALF_SENT] + [b'', large_half, whole]
         with self.clients() as clients:
             peers, drips = [], []

@@ -9,7 +9,7 @@ import unittest
 import stack as stacks
 from clients import Clients
 from fault_test import alive
-from stack import Stack, read_bytes
+from stack import Stack, read_bytes, sample
 
 
 class PowerCutTest(unittest.TestCase):
@@ -74,10 +74,10 @@ class SecretsTest(unittest.TestCase):
         secrets = self.secrets()
         self.assertEqual(set(secrets), {'database_password', 'admin_token'})
         # Used, well and badly, so that whoever would write it down has had the occasion.
-        self.stack.as_admin('GET', '/api/visitors.csv')
-        self.stack.request('DELETE', '/api/visitors/1', {'Authorization': f'Basic {self.stack.token}'})
+        self.stack.as_admin('DELETE', sample.item(2 ** 63 - 1))
+        self.stack.request('DELETE', sample.item(1), {'Authorization': f'Basic {self.stack.token}'})
         self.stack.request('DELETE', '/api/none', {'Authorization': f'Bearer {self.stack.token}'})
-        self.stack.raw(f'DELETE /api/visitors/1 HTTP/1.1\r\nAuthorization: Bearer {self.stack.token}\r\n\r\n'.encode(), 1)
+        self.stack.raw(f'DELETE {sample.item(1)} HTTP/1.1\r\nAuthorization: Bearer {self.stack.token}\r\n\r\n'.encode(), 1)
         places = {}
         for pid in self.stack.processes():
             for name in ('cmdline', 'environ'):

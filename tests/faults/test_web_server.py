@@ -7,7 +7,7 @@ import unittest
 
 from clients import OUTCOME_UNKNOWN, SLOW
 from fault_test import FaultTest, alive, children
-from stack import wait_until
+from stack import sample, wait_until
 
 
 class WebServerTest(FaultTest):
@@ -48,7 +48,7 @@ class WebServerTest(FaultTest):
         self.supervisor('-d', 'app')
         try:
             wait_until(lambda: not alive(self.app), 20, 'the app has ended')
-            for method, path in (('GET', '/api/visitors'), ('POST', '/api/visitors'), ('DELETE', '/api/visitors/1'),
+            for method, path in (('GET', sample.LIST), ('POST', sample.COLLECTION), ('DELETE', sample.item(1)),
                                  ('GET', '/health'), ('GET', '/api/none')):
                 with self.subTest(f'{method} {path}'):
                     start = time.monotonic()
@@ -58,7 +58,8 @@ class WebServerTest(FaultTest):
                     self.assertEqual(answer.headers['Content-Type'], 'application/problem+json')
                     self.assertTrue(answer.headers['Retry-After'].isdigit())
                     self.assertNotEqual(answer.json()['type'], OUTCOME_UNKNOWN)
-            self.assertEqual(self.stack.get('/').status, 200)
+            for path in sample.FILES:
+                self.assertEqual(self.stack.get(path).status, 200)
         finally:
             self.supervisor('-u', 'app')
         wait_until(self.stack.healthy, 3 * SLOW, 'the app is back')

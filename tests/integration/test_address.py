@@ -9,7 +9,7 @@ import unittest
 
 import stack as stacks
 from contract import ContractTest
-from stack import Stack, StartFailed
+from stack import Stack, StartFailed, sample
 
 
 def status_at(address, port):
@@ -55,7 +55,7 @@ class ChosenTest(AddressTest):
                 self.assertEqual([status_at(address, self.stack.port) for address in closed_at], [None] * len(closed_at))
                 self.assertEqual(self.stack.make('status').returncode, 0)
                 again = self.stack.make('start', HTTP_ADDRESS='127.0.0.1')
-                self.assertEqual((again.returncode, again.stdout.splitlines()[-1]), (0, 'visitors: ' + ready))
+                self.assertEqual((again.returncode, again.stdout.splitlines()[-1]), (0, f'{sample.NAME}: ' + ready))
                 self.assertIn('HTTP_ADDRESS', again.stderr)
                 self.assertEqual(self.stack.make('stop').returncode, 0)
 

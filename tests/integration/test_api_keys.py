@@ -95,7 +95,8 @@ class KeyTest(ContractTest):
                 self.assertEqual(self.assert_added(self.send(key, body), 'é x', replayed=True), first)
 
     def test_the_same_key_with_another_text_gets_422(self):
-        for title, first, second in [('another text', 'Ada', 'Bob'), ('other case', 'Ada', 'ada'), ('another normal form', '\u00e9', 'e\u0301')]:
+        for title, first, second in [('another text', 'Ada', 'Bob'), ('other case', 'Ada', 'ada'),
+                                     ('another normal form', '\u00e9', 'e\u0301')]:
             with self.subTest(title):
                 key = new_key()
                 added = self.post(key, first)

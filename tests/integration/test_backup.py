@@ -6,9 +6,9 @@ import shutil
 import tempfile
 import unittest
 
-from stack import Stack, wait_until
+from stack import Stack, sample, wait_until
 
-# What somebody else keeps beside the visitors.
+# What somebody else keeps beside the service's tables.
 OTHERS = """
     CREATE TABLE notes (text text); INSERT INTO notes VALUES ('of another table');
     CREATE SCHEMA annex; CREATE TABLE annex.notes (text text); INSERT INTO annex.notes VALUES ('of another schema');
@@ -29,7 +29,8 @@ class BackupTest(unittest.TestCase):
         cls.addClassCleanup(cls.stack.stop)
 
     def databases(self):
-        return [name for name, in self.stack.sql("SELECT datname FROM pg_database WHERE datname LIKE 'visitors%' ORDER BY 1")]
+        return [name for name, in self.stack.sql(
+            f"SELECT datname FROM pg_database WHERE datname LIKE '{sample.DATABASE}%' ORDER BY 1")]
 
     def test_no_row_of_any_table_is_dropped_and_a_backup_has_them_all(self):
         empty, whole, broken = [os.path.join(self.folder, name) for name in ('empty', 'whole', 'broken')]
@@ -44,18 +45,18 @@ class BackupTest(unittest.TestCase):
         self.assertEqual((self.databases(), self.stack.sql(NOTES)), (before, NOTED))
 
         # Somebody else's, or one that a killed restore left.
-        self.stack.sql('CREATE DATABASE visitors_restoring')
+        self.stack.sql(f'CREATE DATABASE {sample.DATABASE}_restoring')
         result = self.stack.make('restore', FILE=empty)
         self.assertEqual(result.returncode, 0, result)
-        self.assertIn('visitors_restoring', result.stdout)
-        [kept] = set(self.databases()) - {'visitors', 'visitors_restoring'}
+        self.assertIn(f'{sample.DATABASE}_restoring', result.stdout)
+        [kept] = set(self.databases()) - {sample.DATABASE, f'{sample.DATABASE}_restoring'}
         self.stack.sql(f'ALTER DATABASE {kept} RENAME TO the_one_before')
         self.assertEqual(self.stack.sql(f'\\c the_one_before\n{NOTES}'), NOTED)
 
         self.assertEqual(self.stack.make('restore', FILE=whole).returncode, 0)
         self.assertEqual(self.stack.sql(NOTES), NOTED)
         wait_until(self.stack.healthy, 10, 'the restored database is in use')
-        self.assertEqual(self.stack.post('/api/visitors', {'name': 'after'}).status, 201)
+        self.assertEqual(self.stack.post(sample.COLLECTION, sample.new('after')).status, 201)
 
 
 if __name__ == '__main__':

@@ -3,6 +3,7 @@ idle, hosts that are silent. Each is answered rightly or with a 503 that says no
 (Outages: tests/faults.)"""
 import concurrent.futures
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ import unittest
 
 import stack as stacks
 from contract import DATABASE_AWAY, ContractTest
-from stack import wait_until
+from stack import sample, wait_until
 
 SLOW = 4 if os.environ.get('SANITIZE') else 1
 
@@ -30,7 +31,7 @@ class DatabaseTest(ContractTest):
     def end_connections(self):
         """All of them are others, or gone, when it returns."""
         pids = [int(pid) for pid, in self.stack.sql(
-            "WITH app AS MATERIALIZED (SELECT pid FROM pg_stat_activity WHERE usename = 'visitors_app') "
+            f"WITH app AS MATERIALIZED (SELECT pid FROM pg_stat_activity WHERE usename = '{sample.ROLE}') "
             'SELECT pid FROM app WHERE pg_terminate_backend(pid)')]
         wait_until(lambda: self.stack.sql(
             f"SELECT count(*) FROM pg_stat_activity WHERE pid = ANY ('{{{','.join(map(str, pids))}}}')") == [('0',)],
@@ -48,7 +49,7 @@ class DatabaseTest(ContractTest):
             self.stack.sql(undo)
             if anew:
                 self.end_connections()
-            wait_until(lambda: self.stack.post('/api/visitors', {'name': 'well again'}).status == 201, 5 * SLOW,
+            wait_until(lambda: self.stack.post(sample.COLLECTION, sample.new('well again')).status == 201, 5 * SLOW,
                        'all is well again')
 
     def at_once(self, count, send):
@@ -69,24 +70,26 @@ class ConnectionsTest(DatabaseTest):
 
     def test_connections_that_ended_while_idle_cost_no_answer(self):
         for title, status, send in [
-                ('first page', 200, lambda n: self.stack.get('/api/visitors')),
-                ('additions', 201, lambda n: self.stack.post('/api/visitors', {'name': f'idle {n}'})),
-                ('searches', 200, lambda n: self.stack.get('/api/visitors?q=idle')),
-                ('other reads', 200, lambda n: self.stack.get(f'/api/stats?days={n + 1}')),
-                ('deletions', 404, lambda n: self.stack.as_admin('DELETE', '/api/visitors/9223372036854775807')),
-                ('health', 200, lambda n: self.stack.get('/health'))]:
+                ('first page', 200, lambda n: self.stack.get(sample.LIST)),
+                ('additions', 201, lambda n: self.stack.post(sample.COLLECTION, sample.new(f'idle {n}'))),
+                ('older pages', 200, lambda n: self.stack.get(f'{sample.LIST}?before={2 ** 62 + n}')),
+                ('one that is not there', 404, lambda n: self.stack.get(sample.item(2 ** 62 + n))),
+                ('deletions', 404, lambda n: self.stack.as_admin('DELETE', sample.item(2 ** 63 - 1))),
+                ('health', 200, lambda n: self.stack.get('/health')),
+                *([('searches', 200, lambda n: self.stack.get(f'{sample.SEARCH}?q=idle'))] if sample.SEARCH else []),
+                *([('statistics', 200, lambda n: self.stack.get(sample.STATS))] if sample.STATS else [])]:
             with self.subTest(title):
                 self.end_connections()
                 self.assertEqual({answer.status for answer in self.at_once(20, send)}, {status})
 
     def test_health_is_true_where_idle_sessions_are_ended(self):
-        with self.changed("ALTER ROLE visitors_app SET idle_session_timeout = '200ms'",
-                          'ALTER ROLE visitors_app RESET idle_session_timeout'):
+        with self.changed(f"ALTER ROLE {sample.ROLE} SET idle_session_timeout = '200ms'",
+                          f'ALTER ROLE {sample.ROLE} RESET idle_session_timeout'):
             for _ in range(3):
-                wait_until(lambda: not self.stack.sql("SELECT FROM pg_stat_activity WHERE usename = 'visitors_app'"), 5,
+                wait_until(lambda: not self.stack.sql(f"SELECT FROM pg_stat_activity WHERE usename = '{sample.ROLE}'"), 5,
                            'no session is left')
                 self.assertEqual(self.stack.get('/health').status, 200)
-                self.assertEqual(self.stack.get('/api/visitors').status, 200)
+                self.assertEqual(self.stack.get(sample.LIST).status, 200)
 
     def test_settings_of_the_role_change_nothing(self):
         settings = {'default_transaction_isolation': "'serializable'", 'default_transaction_read_only': 'on',
@@ -94,18 +97,15 @@ class ConnectionsTest(DatabaseTest):
                     'datestyle': "'SQL, DMY'", 'intervalstyle': "'sql_standard'", 'timezone': "'Asia/Kathmandu'",
                     'search_path': '\'"$user"\'', 'client_encoding': "'LATIN1'", 'statement_timeout': "'1ms'",
                     'lock_timeout': "'1ms'", 'row_security': 'off', 'client_min_messages': "'error'"}
-        change = 'ALTER ROLE visitors_app IN DATABASE visitors SET {0} = {1};'.format
-        with self.changed(''.join(change(name, value) for name, value in settings.items()),
-                          'ALTER ROLE visitors_app IN DATABASE visitors RESET ALL'):
+        role = f'ALTER ROLE {sample.ROLE} IN DATABASE {sample.DATABASE}'
+        with self.changed(''.join(f'{role} SET {name} = {value};' for name, value in settings.items()), f'{role} RESET ALL'):
             self.assert_works()
 
     def test_settings_of_the_database_change_nothing(self):
-        with self.changed('ALTER DATABASE visitors SET search_path = \'"$user"\'; '
-                          'ALTER DATABASE visitors SET array_nulls = off',
-                          'ALTER DATABASE visitors RESET ALL'):
-            self.assertEqual(self.stack.get('/api/visitors').status, 200)
-            visitor = self.assert_json(self.stack.post('/api/visitors'), 201)
-            self.assertEqual(visitor['name'], f'Visitor_{visitor["id"]}')
+        database = f'ALTER DATABASE {sample.DATABASE}'
+        with self.changed(f'{database} SET search_path = \'"$user"\'; {database} SET array_nulls = off', f'{database} RESET ALL'):
+            self.assertEqual(self.stack.get(sample.LIST).status, 200)
+            self.assert_added(self.stack.post(sample.COLLECTION, sample.LEAST), None)
             self.assertEqual(self.stack.get('/health').status, 200)
 
     def test_a_server_that_is_read_only_has_its_reason(self):
@@ -123,26 +123,24 @@ class ConnectionsTest(DatabaseTest):
         finally:
             self.stack.sql(undo)
             self.stack.sql(reload)
-            wait_until(lambda: self.stack.post('/api/visitors', {'name': 'well again'}).status == 201, 5 * SLOW,
+            wait_until(lambda: self.stack.post(sample.COLLECTION, sample.new('well again')).status == 201, 5 * SLOW,
                        'all is well again')
 
     def assert_works(self):
-        for name in (None, 'é \\ " \' {}'):
+        for text in (None, 'é \\ " \' {}'):
             key = {'Idempotency-Key': f'settings-{os.urandom(8).hex()}'}
-            body = None if name is None else {'name': name}
-            visitor = self.assert_added(self.stack.post('/api/visitors', body, key), name)
-            again = self.stack.post('/api/visitors', body, key)
-            self.assertEqual(self.assert_added(again, name, replayed=True), visitor)
-            self.assert_stored([visitor])
-            self.assertEqual(self.stack.get('/api/visitors?limit=1').json()['visitors'], [visitor])
-        self.assertEqual(self.stack.get('/api/visitors?limit=1&q=%C3%89+%5C+%22').json()['visitors'], [visitor])
+            body = sample.LEAST if text is None else sample.new(text)
+            item = self.assert_added(self.stack.post(sample.COLLECTION, body, key), text)
+            self.assertEqual(self.assert_added(self.stack.post(sample.COLLECTION, body, key), text, replayed=True), item)
+            self.assert_stored([item])
+            self.assertEqual(self.stack.get(f'{sample.LIST}?limit=1').json()[sample.ITEMS][0]['id'], item['id'])
+        if sample.SEARCH:
+            found = self.stack.get(f'{sample.SEARCH}?limit=1&q=%C3%89+%5C+%22').json()[sample.ITEMS]
+            self.assertEqual([each['id'] for each in found], [item['id']])
         self.assertEqual(self.stack.get('/health').status, 200)
-        self.assertEqual(self.stack.get('/api/stats').status, 200)
-        self.assertEqual(self.stack.as_admin('DELETE', f'/api/visitors/{visitor["id"]}').status, 204)
-
-    def test_a_lock_is_no_broad_search(self):
-        with self.stack.locked('visitors'):
-            self.assert_problem(self.stack.get('/api/visitors?q=zz'), 503, DATABASE_AWAY)
+        for path in filter(None, (sample.item(item['id']), sample.STATS)):
+            self.assertEqual(self.stack.get(path).status, 200)
+        self.assertEqual(self.stack.as_admin('DELETE', sample.item(item['id'])).status, 204)
 
     # An app of its own with several hosts, of which some take connections and never say a word.
 
@@ -151,7 +149,7 @@ class ConnectionsTest(DatabaseTest):
         run = os.path.join(self.stack.state_dir, 'run')
         environment = {
             'PATH': os.environ['PATH'], 'PGHOST': ','.join(['127.0.0.1'] * len(ports)),
-            'PGPORT': ','.join(map(str, ports)), 'PGUSER': 'visitors_app', 'PGDATABASE': 'visitors',
+            'PGPORT': ','.join(map(str, ports)), 'PGUSER': sample.ROLE, 'PGDATABASE': sample.DATABASE,
             'APP_LISTEN': f'unix:{run}/hosts.sock',
             'PGPASSWORD_FILE': os.path.join(self.stack.state_dir, 'secrets', 'database_password'),
             'APP_HEALTH_LISTEN': f'unix:{run}/hosts_health.sock'}
@@ -175,15 +173,15 @@ class ConnectionsTest(DatabaseTest):
             ports.append(listener.getsockname()[1])
         return ports
 
-    def ask(self, method='GET', path='/api/visitors', socket_name='hosts'):
+    def ask(self, method='GET', path=sample.LIST, body=b'', socket_name='hosts'):
         start = time.monotonic()
-        answer = self.stack.fastcgi(stacks.fastcgi_params(method, path), socket=socket_name)
+        answer = self.stack.fastcgi(stacks.fastcgi_params(method, path, body=body), body, socket_name)
         return answer.status, time.monotonic() - start
 
     def test_silent_hosts_cost_one_budget_and_not_one_each(self):
         with self.app_with(*self.silent_ports(4)) as process:
-            for method in ('GET', 'POST'):
-                status, took_s = self.ask(method)
+            for asked in (('GET', sample.LIST), ('POST', sample.COLLECTION, json.dumps(sample.new('nobody hears')).encode())):
+                status, took_s = self.ask(*asked)
                 self.assertEqual(status, 503)
                 self.assertLess(took_s, 4.9 * SLOW)
             self.assertEqual(self.ask(path='/health', socket_name='hosts_health')[0], 503)
@@ -194,7 +192,7 @@ class ConnectionsTest(DatabaseTest):
 
     def test_the_good_host_is_reached_also_if_it_is_the_last(self):
         with self.app_with(*self.silent_ports(2), self.stack.postgres_port):
-            for path, socket_name in (('/api/visitors', 'hosts'), ('/health', 'hosts_health')):
+            for path, socket_name in ((sample.LIST, 'hosts'), ('/health', 'hosts_health')):
                 wait_until(lambda path=path, name=socket_name: self.ask(path=path, socket_name=name)[0] == 200,
                            10 * SLOW, f'{path} is answered')
 
@@ -224,78 +222,69 @@ class AlteringTest(DatabaseTest):
         for title, change, undo, always in [
                 ('keys dropped', *self.trigger('idempotency_keys', 'INSERT', 'RETURN NULL;'), False),
                 ('batches dropped', *self.trigger('batches', 'INSERT', 'RETURN NULL;'), True),
-                ('visitors dropped', *self.trigger('visitors', 'INSERT', 'RETURN NULL;'), True),
-                ('names changed', *self.trigger('visitors', 'INSERT', "NEW.name := NEW.name || '!'; RETURN NEW;"), True),
-                ('a rule', 'CREATE RULE altering AS ON INSERT TO visitors DO INSTEAD NOTHING',
-                 'DROP RULE altering ON visitors', True),
+                ('items dropped', *self.trigger(sample.TABLE, 'INSERT', 'RETURN NULL;'), True),
+                ('texts changed', *self.trigger(
+                    sample.TABLE, 'INSERT', f"NEW.{sample.TEXT} := NEW.{sample.TEXT} || '!'; RETURN NEW;"), True),
+                ('a rule', f'CREATE RULE altering AS ON INSERT TO {sample.TABLE} DO INSTEAD NOTHING',
+                 f'DROP RULE altering ON {sample.TABLE}', True),
                 ('rows hidden', 'ALTER TABLE idempotency_keys ENABLE ROW LEVEL SECURITY',
                  'ALTER TABLE idempotency_keys DISABLE ROW LEVEL SECURITY', False)]:
             key = {'Idempotency-Key': f'altering-{title.replace(" ", "-")}'}
             with self.subTest(title):
                 with self.changed(change, undo, anew=False):
                     before, keys = self.table_count(), self.keys()
-                    self.assert_refused(self.stack.post('/api/visitors', {'name': 'Ada'}, key))
+                    self.assert_refused(self.stack.post(sample.COLLECTION, sample.new('Ada'), key))
                     if always:
-                        self.assert_refused(self.stack.post('/api/visitors', {'name': 'Ada'}))
+                        self.assert_refused(self.stack.post(sample.COLLECTION, sample.new('Ada')))
                     self.assertEqual((self.table_count(), self.keys()), (before, keys))
-                self.assert_added(self.stack.post('/api/visitors', {'name': 'Ada'}, key), 'Ada')  # it was not used up
+                self.assert_added(self.stack.post(sample.COLLECTION, sample.new('Ada'), key), 'Ada')  # it was not used up
 
     def test_one_row_that_is_dropped_fails_alone(self):
-        change, undo = self.trigger('visitors', 'INSERT',
-                                    "IF NEW.name = 'dropped' THEN RETURN NULL; END IF; RETURN NEW;")
+        change, undo = self.trigger(sample.TABLE, 'INSERT',
+                                    f"IF NEW.{sample.TEXT} = 'dropped' THEN RETURN NULL; END IF; RETURN NEW;")
         with self.changed(change, undo, anew=False):
             statuses = self.at_once(12, lambda n: self.stack.post(
-                '/api/visitors', {'name': 'kept' if n % 4 else 'dropped'}).status)
+                sample.COLLECTION, sample.new('kept' if n % 4 else 'dropped')).status)
         self.assertEqual(statuses, [201 if n % 4 else 503 for n in range(12)])
 
     def test_a_deletion_that_is_not_done_is_no_404(self):
-        visitor = self.add('kept')
-        path = f'/api/visitors/{visitor["id"]}'
+        item = self.add('kept')
+        path = sample.item(item['id'])
         for title, change, undo in [
-                ('a trigger', *self.trigger('visitors', 'DELETE', 'RETURN NULL;')),
-                ('a rule', 'CREATE RULE altering AS ON DELETE TO visitors DO INSTEAD NOTHING',
-                 'DROP RULE altering ON visitors')]:
+                ('a trigger', *self.trigger(sample.TABLE, 'DELETE', 'RETURN NULL;')),
+                ('a rule', f'CREATE RULE altering AS ON DELETE TO {sample.TABLE} DO INSTEAD NOTHING',
+                 f'DROP RULE altering ON {sample.TABLE}')]:
             with self.subTest(title), self.changed(change, undo, anew=False):
                 self.assert_refused(self.stack.as_admin('DELETE', path))
-        self.assertEqual(self.stack.get(path).json(), visitor)
+        self.assertEqual(self.stack.get(path).json(), item)
         wait_until(lambda: self.stack.as_admin('DELETE', path).status == 204, 5 * SLOW, 'it is deleted')
-
-    def test_counters_that_are_gone_are_no_empty_pages(self):
-        with self.changed('CREATE TABLE total_away AS TABLE visitor_total; DELETE FROM visitor_total',
-                          'INSERT INTO visitor_total SELECT only_row, (SELECT count(*) FROM visitors) FROM total_away; '
-                          'DROP TABLE total_away', anew=False):
-            for path in ('/api/visitors', '/api/visitors?before=5', '/api/stats'):
-                with self.subTest(path):
-                    self.assert_refused(self.stack.get(path))
 
     def test_whatever_the_database_says_of_a_statement_is_no_unknown_outcome(self):
         """Of each class of errors that PostgreSQL has one, and those that libpqxx has a kind of its own for."""
         codes = ('03000 08000 08006 08P01 09000 0A000 20000 21000 22012 23000 23502 23503 23505 23514 24000 25006 '
                  '26000 28000 2F002 34000 38000 40000 40001 40P01 42501 42601 42703 42883 42P01 44000 53100 53200 '
                  '53300 53400 54000 55000 55P03 57014 58030 F0000 HV000 P0001 P0002 XX000 XX001 ZZ999').split()
-        change, undo = self.trigger('visitors', 'INSERT', "IF NEW.name LIKE 'error _____' THEN "
-                                    "RAISE EXCEPTION 'made' USING ERRCODE = substr(NEW.name, 7); END IF; RETURN NEW;")
+        change, undo = self.trigger(sample.TABLE, 'INSERT', f"IF NEW.{sample.TEXT} LIKE 'error _____' THEN "
+                                    f"RAISE EXCEPTION 'made' USING ERRCODE = substr(NEW.{sample.TEXT}, 7); END IF; RETURN NEW;")
         with self.changed(change, undo, anew=False):
             for code in codes:
                 with self.subTest(code):
                     size = self.log_size()
-                    answer = self.stack.post('/api/visitors', {'name': f'error {code}'})
+                    answer = self.stack.post(sample.COLLECTION, sample.new(f'error {code}'))
                     if code[:2] in ('22', '23') and code != '23505':
                         self.assert_problem(answer, 422)
                         continue
                     self.assert_refused(answer)
                     self.assertEqual(self.reasons_since(size, 'database_away'), [])
                     self.assertIn(code[:2], [reason[:2] for reason in self.reasons_since(size, 'statement_failed')])
-        self.assertEqual(self.stack.sql("SELECT FROM visitors WHERE name LIKE 'error %'"), [])
+        self.assertEqual(self.ids_of('error %'), [])
 
     def test_a_grant_that_is_missing_is_known_by_name_before_anybody_asks(self):
         """The app asks when it starts, and is not ready before it has all."""
-        for grant, what in [('UPDATE (key) ON batches', 'batches'),
-                            ('USAGE ON SEQUENCE visitors_id_seq', 'visitors_id_seq'),
-                            ('EXECUTE ON FUNCTION skip_used_ids', 'skip_used_ids')]:
+        for grant, what in sample.GRANTS.items():
             with self.subTest(grant):
                 size = self.log_size()
-                with self.changed(f'REVOKE {grant} FROM visitors_app', f'GRANT {grant} TO visitors_app'):
+                with self.changed(f'REVOKE {grant} FROM {sample.ROLE}', f'GRANT {grant} TO {sample.ROLE}'):
                     self.stack.kill('app')
                     wait_until(lambda: any(what in reason for reason in self.reasons_since(size, 'database_away')), 15,
                                'the log names what is missing')
@@ -305,48 +294,46 @@ class AlteringTest(DatabaseTest):
 
     def checks(self):
         return self.stack.sql("SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint "
-                              "WHERE conrelid = 'visitors'::regclass AND contype = 'c'")
+                              f"WHERE conrelid = '{sample.TABLE}'::regclass AND contype = 'c'")
 
     def test_a_time_that_cannot_be_shown_is_a_503_with_its_reason(self):
         checks = self.checks()
-        self.stack.sql(''.join(f'ALTER TABLE visitors DROP CONSTRAINT {name};' for name, _ in checks))
-        self.addCleanup(self.stack.sql, "DELETE FROM visitors WHERE name = 'odd'; " + ''.join(
-            f'ALTER TABLE visitors ADD CONSTRAINT {name} {definition};' for name, definition in checks))
+        self.stack.sql(''.join(f'ALTER TABLE {sample.TABLE} DROP CONSTRAINT {name};' for name, _ in checks))
+        self.addCleanup(self.stack.sql, f"DELETE FROM {sample.TABLE} WHERE {sample.TEXT} = 'odd'; " + ''.join(
+            f'ALTER TABLE {sample.TABLE} ADD CONSTRAINT {name} {definition};' for name, definition in checks))
         for time_ in ('infinity', '-infinity', '10000-01-01', '0044-03-15 BC', '294276-12-31 23:59:59'):
             with self.subTest(time_):
                 size = self.log_size()
-                id_, = self.stack.sql(f"INSERT INTO visitors (name, created_at) VALUES ('odd', '{time_}') "
-                                      'RETURNING id')[0]
-                for path in ('/api/visitors', f'/api/visitors/{id_}', '/api/visitors?q=odd',
-                             f'/api/visitors?before={int(id_) + 1}'):
+                [[id_]] = self.stack.sql(sample.row('odd', f"'{time_}'"))
+                for path in (sample.LIST, sample.item(id_), f'{sample.LIST}?before={int(id_) + 1}',
+                             *([f'{sample.SEARCH}?q=odd'] if sample.SEARCH else [])):
                     self.assert_problem(self.stack.get(path), 503, DATABASE_AWAY)
                 reasons = self.reasons_since(size, 'statement_failed')
                 self.assertTrue(any('a time is' in reason for reason in reasons), reasons)
-                self.assert_added(self.stack.post('/api/visitors', {'name': 'Ada'}), 'Ada')
-                self.stack.sql(f'DELETE FROM visitors WHERE id = {id_}')
-                self.assertEqual(self.stack.get('/api/visitors').status, 200)
+                self.assert_added(self.stack.post(sample.COLLECTION, sample.new('Ada')), 'Ada')
+                self.stack.sql(f'DELETE FROM {sample.TABLE} WHERE id = {id_}')
+                self.assertEqual(self.stack.get(sample.LIST).status, 200)
 
     def test_ids_that_were_inserted_by_hand_are_skipped(self):
-        next_id = int(self.stack.sql("SELECT nextval('visitors_id_seq')")[0][0])
+        next_id = int(self.stack.sql(f"SELECT nextval('{sample.SEQUENCE}')")[0][0])
         far = 2 ** 62
-        self.stack.sql(f"INSERT INTO visitors (id, name) SELECT {next_id} + 2 * n, 'imported' "
-                       f"FROM generate_series(1, 300) AS n UNION ALL VALUES ({far}, 'imported')")
+        self.stack.sql(''.join(sample.row('imported', id_=id_) for id_ in [*range(next_id + 2, next_id + 602, 2), far]))
         try:
             before = self.table_count()
             keyed = {'Idempotency-Key': f'imported-{next_id}'}
-            first = self.assert_added(self.stack.post('/api/visitors', {'name': 'Ada'}, keyed), 'Ada')
-            second = self.assert_added(self.stack.post('/api/visitors', {'name': 'Ada'}, keyed), 'Ada', replayed=True)
+            first = self.assert_added(self.stack.post(sample.COLLECTION, sample.new('Ada'), keyed), 'Ada')
+            second = self.assert_added(self.stack.post(sample.COLLECTION, sample.new('Ada'), keyed), 'Ada', replayed=True)
             self.assertEqual(second, first)
-            answers = self.at_once(20, lambda n: self.stack.post('/api/visitors', {'name': f'after {n}'}))
+            answers = self.at_once(20, lambda n: self.stack.post(sample.COLLECTION, sample.new(f'after {n}')))
             self.assertEqual({answer.status for answer in answers}, {201})
             ids = [answer.json()['id'] for answer in answers]
             self.assertEqual(len(set(ids)), 20)
             self.assertGreater(min(ids), next_id)
             self.assertLess(max(ids), far)
             self.assertEqual(self.table_count(), before + 21)
-            self.assertEqual(self.stack.get('/api/stats').json()['total'], before + 21)
+            self.assertEqual(self.stack.get(f'{sample.LIST}?limit=1').json()['total'], before + 21)
         finally:
-            self.stack.sql("DELETE FROM visitors WHERE name = 'imported'")
+            self.stack.sql(f"DELETE FROM {sample.TABLE} WHERE {sample.TEXT} = 'imported'")
 
 
 if __name__ == '__main__':

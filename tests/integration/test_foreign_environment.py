@@ -8,11 +8,11 @@ import threading
 import unittest
 
 import stack as stacks
-from stack import Stack
+from stack import Stack, sample
 
 MARK = 'of-the-callers-shell'
 ROLE = ('SELECT rolcanlogin, rolinherit, rolcreatedb, rolconnlimit, rolvaliduntil '
-        "FROM pg_roles WHERE rolname = 'visitors_app'")
+        f"FROM pg_roles WHERE rolname = '{sample.ROLE}'")
 
 
 def write(path, text, mode=0o644):
@@ -35,7 +35,7 @@ class ForeignEnvironmentTest(unittest.TestCase):
         os.chmod(cls.folder, 0o755)
         superuser = cls.other.sql('SELECT current_user')[0][0]
         services = write(os.path.join(cls.folder, '.pg_service.conf'), f'[other]\nhost={cls.other.state_dir}/run\n'
-                         f'port={cls.other.postgres_port}\nuser={superuser}\ndbname=visitors\n')
+                         f'port={cls.other.postgres_port}\nuser={superuser}\ndbname={sample.DATABASE}\n')
         cls.trace = os.path.join(cls.folder, 'trace')
         astray = write(os.path.join(cls.folder, 'astray'), f'echo read >>{cls.trace}; exit 7\n')
         write(os.path.join(cls.folder, '.psqlrc'), f'\\! echo read >>{cls.trace}\n\\quit\n')
@@ -60,14 +60,14 @@ class ForeignEnvironmentTest(unittest.TestCase):
         return result.stdout
 
     def state_of_the_other(self):
-        return self.other.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'visitors_app' UNION ALL "
-                              'SELECT datname FROM pg_database UNION ALL SELECT count(*)::text FROM visitors')
+        return self.other.sql(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{sample.ROLE}' UNION ALL "
+                              f'SELECT datname FROM pg_database UNION ALL SELECT count(*)::text FROM {sample.TABLE}')
 
     def test_no_command_is_misled_by_the_caller_s_environment(self):
         other = self.state_of_the_other()
         self.stack.start()
-        visitor = self.stack.post('/api/visitors', {'name': 'of this book'})
-        self.assertEqual(visitor.status, 201)
+        added = self.stack.post(sample.COLLECTION, sample.new('of this service'))
+        self.assertEqual(added.status, 201)
         self.make('status')
         self.make('migrate')
         file = os.path.join(self.folder, 'there.dump')
@@ -75,7 +75,7 @@ class ForeignEnvironmentTest(unittest.TestCase):
         self.assertIn(b'PGDMP', stacks.read_bytes(file)[:5])
         self.assertIn(f'restored: {file}', self.make('restore', FILE=file))
         stacks.wait_until(self.stack.healthy, 10, 'the restored database is in use')
-        self.assertEqual(self.stack.get(visitor.headers['Location']).json(), visitor.json())
+        self.assertEqual(self.stack.get(added.headers['Location']).json(), added.json())
         for pid in self.stack.processes():
             self.assertNotIn(MARK.encode(), stacks.read_bytes(f'/proc/{pid}/environ'))
         self.make('stop')
@@ -84,7 +84,7 @@ class ForeignEnvironmentTest(unittest.TestCase):
 
 
 # What an operator may have set, or taken away, by SQL. The superuser's own is undone once the start was made.
-LEFT_BY_AN_OPERATOR = """
+LEFT_BY_AN_OPERATOR = f"""
     ALTER SYSTEM SET log_statement = 'all';
     ALTER SYSTEM SET log_min_duration_statement = 0;
     ALTER SYSTEM SET log_parameter_max_length = -1;
@@ -94,40 +94,24 @@ LEFT_BY_AN_OPERATOR = """
     ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements';
     ALTER SYSTEM SET password_encryption = 'md5';
     CREATE EXTENSION pg_stat_statements;
-    ALTER ROLE visitors_app NOLOGIN NOINHERIT CREATEDB CREATEROLE CONNECTION LIMIT 0 VALID UNTIL '2020-01-01';
-    ALTER ROLE visitors_app SET search_path = "$user";
-    ALTER ROLE visitors_app SET default_transaction_read_only = on;
-    ALTER ROLE visitors_app IN DATABASE visitors SET statement_timeout = '1ms';
-    ALTER DATABASE visitors SET session_replication_role = replica;
-    ALTER DATABASE visitors CONNECTION LIMIT 0;
-    REVOKE ALL ON ALL TABLES IN SCHEMA public FROM visitors_app;
-    REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM visitors_app;
+    ALTER ROLE {sample.ROLE} NOLOGIN NOINHERIT CREATEDB CREATEROLE CONNECTION LIMIT 0 VALID UNTIL '2020-01-01';
+    ALTER ROLE {sample.ROLE} SET search_path = "$user";
+    ALTER ROLE {sample.ROLE} SET default_transaction_read_only = on;
+    ALTER ROLE {sample.ROLE} IN DATABASE {sample.DATABASE} SET statement_timeout = '1ms';
+    ALTER DATABASE {sample.DATABASE} SET session_replication_role = replica;
+    ALTER DATABASE {sample.DATABASE} CONNECTION LIMIT 0;
+    REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {sample.ROLE};
+    REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM {sample.ROLE};
     REVOKE ALL ON SCHEMA public FROM PUBLIC;
     REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
-    DELETE FROM schema_migrations WHERE name = '002_add_batches.sql';
-    DELETE FROM schema_migrations WHERE name = '003_refuse_odd_rows.sql';
-    ALTER TABLE visitors DROP CONSTRAINT visitors_id_positive, DROP CONSTRAINT visitors_created_at_shown;
-    ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_created_at_shown;
-    DROP TABLE batches;
+    {sample.UNMIGRATE}
     ALTER ROLE CURRENT_USER SET search_path = "$user";
     ALTER ROLE CURRENT_USER SET default_transaction_read_only = on;
     ALTER ROLE CURRENT_USER SET default_transaction_isolation = serializable;
     ALTER ROLE CURRENT_USER SET standard_conforming_strings = off;
     ALTER ROLE CURRENT_USER SET session_replication_role = replica;
     ALTER ROLE CURRENT_USER SET lock_timeout = '1ms';
-    ALTER ROLE CURRENT_USER SET role = visitors_app;
-"""
-
-
-# What only an older version took: no date of four digits, or no number from 1.
-ODD_ROWS = """
-    ALTER TABLE visitors DROP CONSTRAINT visitors_id_positive, DROP CONSTRAINT visitors_created_at_shown;
-    ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_created_at_shown;
-    ALTER TABLE batches DROP CONSTRAINT batches_created_at_shown;
-    INSERT INTO visitors (id, name, created_at) VALUES
-        (901, 'odd', 'infinity'), (902, 'odd', '-infinity'), (903, 'odd', '10000-01-01 00:00:00+00'), (904, 'odd', '0001-12-31 23:59:59+00 BC'),
-        (0, 'odd', now()), (905, 'even', '0001-01-01 00:00:00+00'), (906, 'even', '9999-12-31 23:59:59.999999+00');
-    DELETE FROM schema_migrations WHERE name = '003_refuse_odd_rows.sql';
+    ALTER ROLE CURRENT_USER SET role = {sample.ROLE};
 """
 
 
@@ -140,58 +124,41 @@ class LeftOtherwiseTest(unittest.TestCase):
     def setUpClass(cls):
         cls.stack = Stack()
         cls.addClassCleanup(cls.stack.stop)
-        cls.visitor = cls.stack.post('/api/visitors', {'name': 'before'})
+        cls.added = cls.stack.post(sample.COLLECTION, sample.new('before'))
         cls.stack.sql(LEFT_BY_AN_OPERATOR)
         cls.stack.stop(remove=False)
         cls.stack.start()
         # These are in the way of the tests' own statements; the app's connections are made by now.
         cls.stack.sql('SET ROLE NONE; BEGIN READ WRITE; ALTER ROLE SESSION_USER RESET ALL;'
-                      'ALTER DATABASE visitors RESET session_replication_role; COMMIT')
+                      f'ALTER DATABASE {sample.DATABASE} RESET session_replication_role; COMMIT')
         cls.password = stacks.read_bytes(os.path.join(cls.stack.state_dir, 'secrets', 'database_password')).strip()
 
     def test_reads_and_additions_work_and_are_counted(self):
-        self.assertEqual(self.stack.get(self.visitor.headers['Location']).json(), self.visitor.json())
-        self.assertEqual(self.stack.post('/api/visitors', {'name': 'after'}, {'Idempotency-Key': 'after'}).status, 201)
-        self.assertEqual(self.stack.get('/api/visitors?q=after').json()['total'], 1)
+        self.assertEqual(self.stack.get(self.added.headers['Location']).json(), self.added.json())
+        self.assertEqual(self.stack.post(sample.COLLECTION, sample.new('after'), {'Idempotency-Key': 'after'}).status, 201)
+        self.assertEqual(self.stack.get(sample.LIST).json()['total'], 2)
         self.assert_counted()
 
     def test_the_role_is_as_it_should_be(self):
         self.assertEqual(self.stack.sql(ROLE), [('t', 't', 'f', '-1', 'infinity')])
-        settings = self.stack.sql("SELECT unnest(setconfig) FROM pg_db_role_setting WHERE setrole = 'visitors_app'::regrole")
+        settings = self.stack.sql(f"SELECT unnest(setconfig) FROM pg_db_role_setting WHERE setrole = '{sample.ROLE}'::regrole")
         self.assertIn(('statement_timeout=2200ms',), settings)
         self.assertNotIn('search_path', str(settings))
 
     def assert_counted(self):
-        self.assertEqual(self.stack.sql('SELECT total FROM visitor_total'), self.stack.sql('SELECT count(*) FROM visitors'))
-        self.assertEqual(self.stack.sql('SELECT day, count FROM visitor_days WHERE count <> 0 ORDER BY day'),
-                         self.stack.sql("SELECT (created_at AT TIME ZONE 'UTC')::date AS day, count(*) FROM visitors GROUP BY 1 ORDER BY 1"))
-
-    def test_odd_rows_are_named_by_the_upgrade_and_do_not_stop_it(self):
-        self.stack.sql(ODD_ROWS)
-        self.addCleanup(self.stack.sql, 'DELETE FROM visitors WHERE id BETWEEN 901 AND 906 OR id < 1')
-        said = self.stack.make('migrate')
-        self.assertEqual(said.returncode, 0, said)
-        self.assertRegex(said.stderr, r'visitors has 4 rows that cannot be shown, such as \(90\d,odd,.*visitors_created_at_shown')
-        self.assertRegex(said.stderr, r'visitors has 1 rows that cannot be shown, such as \(0,odd,.*visitors_id_positive')
-        self.assert_counted()
-        for row in ("7, 'infinity'", "7, '-infinity'", "7, '10000-01-01 00:00:00+00'", "7, '0001-12-31 23:59:59+00 BC'", '0, now()', '-1, now()'):
-            with self.subTest(row), self.assertRaisesRegex(RuntimeError, 'visitors_(created_at_shown|id_positive)'):
-                self.stack.sql(f"INSERT INTO visitors (id, created_at, name) SELECT {row}, 'odd'")
-        self.stack.sql("DELETE FROM visitors WHERE name = 'odd'")
-        self.assert_counted()
-        self.assertNotIn('WARNING', self.stack.make('migrate').stderr)
-        self.assertEqual(self.stack.sql('SELECT conname FROM pg_constraint WHERE NOT convalidated'), [])
+        for counted, there in sample.COUNTED:
+            self.assertEqual(self.stack.sql(counted), self.stack.sql(there))
 
     def test_the_server_never_sees_the_password(self):
         self.scan_during(self.stack.make, 'migrate')
-        [verifier] = self.stack.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'visitors_app'")
+        [verifier] = self.stack.sql(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{sample.ROLE}'")
         self.assertRegex(verifier[0], r'^SCRAM-SHA-256\$')
         for folder, _, names in os.walk(os.path.join(self.stack.state_dir, 'log')):
             for name in names:
                 self.assertNotIn(self.password, stacks.read_bytes(os.path.join(folder, name)), name)
         self.assertIn("PASSWORD 'SCRAM-SHA-256$", self.stack.log_text('postgres'))  # It was logged all right.
         statements = [text for text, in self.stack.sql('SELECT query FROM pg_stat_statements')]
-        self.assertTrue([text for text in statements if 'visitors_app' in text])
+        self.assertTrue([text for text in statements if sample.ROLE in text])
         self.assertNotIn(self.password.decode(), '\n'.join(statements))
 
     def scan_during(self, call, *arguments):

@@ -2,6 +2,7 @@
 slip a request in. libfcgi trusts its peer (silent peers, half records, management records, lengths that overflow,
 bodies left unread): these are the known ways to misuse that, each tried against the real service."""
 import fcntl
+import json
 import os
 import random
 import resource
@@ -17,7 +18,7 @@ import stack as stacks
 from contract import ContractTest
 from stack import (FCGI_ABORT, FCGI_BEGIN, FCGI_END, FCGI_GET_VALUES, FCGI_KEEP_CONNECTION, FCGI_PARAMS, FCGI_STDIN,
                    FCGI_STDOUT, fastcgi_begin, fastcgi_pairs, fastcgi_params, fastcgi_read, fastcgi_record,
-                   fastcgi_request)
+                   fastcgi_request, sample)
 
 # A request that nobody slows is answered in milliseconds; the machine may be busy with other things.
 PROMPT_S = 0.7
@@ -33,9 +34,9 @@ def whole(**params):
     return fastcgi_request(fastcgi_params('GET', '/api', **params))
 
 
-def adding(name, content_length=None, body=None):
-    body = b'{"name":"%s"}' % name.encode() if body is None else body
-    params = fastcgi_params('POST', '/api/visitors', body=body)
+def adding(text, content_length=None, body=None):
+    body = json.dumps(sample.new(text)).encode() if body is None else body
+    params = fastcgi_params('POST', sample.COLLECTION, body=body)
     if content_length is not None:
         params['CONTENT_LENGTH'] = content_length
     return params, body
@@ -122,7 +123,7 @@ class HostilePeersTest(ContractTest):
     def assert_prompt(self, count=5):
         """The app is the same and answers at once, directly and through nginx."""
         for _ in range(count):
-            for path in ('/api', '/api/visitors'):
+            for path in ('/api', sample.LIST):
                 start = time.monotonic()
                 self.assertEqual(self.stack.get(path).status, 200)
                 self.assertLess(time.monotonic() - start, PROMPT_S)
@@ -153,7 +154,7 @@ class HostilePeersTest(ContractTest):
 
     def test_a_plain_request_is_answered(self):
         answer = self.stack.fastcgi(fastcgi_params('GET', '/api'))
-        self.assertEqual((answer.status, answer.json()['name']), (200, 'visitors'))
+        self.assertEqual((answer.status, answer.json()['name']), (200, sample.NAME))
         self.assertEqual(self.stack.fastcgi(fastcgi_params('GET', '/health'), socket='health').status, 200)
 
     def test_a_request_that_comes_in_pieces_is_answered(self):
@@ -165,7 +166,7 @@ class HostilePeersTest(ContractTest):
                 self.assertEqual(fastcgi_read(connection).status, 200)
 
     def test_the_largest_body_may_come_in_records_of_one_byte_one_at_a_time(self):
-        params, body = adding('', body=b'{"name":"in single bytes"}'.ljust(4096))
+        params, body = adding('', body=json.dumps(sample.new('in single bytes')).encode().ljust(sample.BODY_MAX_BYTES))
         params['HTTP_IDEMPOTENCY_KEY'] = os.urandom(16).hex()
 
         def answer():
@@ -179,11 +180,11 @@ class HostilePeersTest(ContractTest):
                     return None  # A busy machine: it took longer than APP_REQUEST_READ_MS.
                 return fastcgi_read(connection)
 
-        self.assertEqual(stacks.wait_until(answer, 20, 'there is an answer').json()['name'], 'in single bytes')
+        self.assertEqual(stacks.wait_until(answer, 20, 'there is an answer').json()[sample.TEXT], 'in single bytes')
 
     def test_a_peer_that_sends_no_more_is_answered(self):
         for path, params, body, status in [
-                ('app', fastcgi_params('GET', '/api'), b'', 200), ('app', fastcgi_params('GET', '/api/visitors', 'q=a'), b'', 200),
+                ('app', fastcgi_params('GET', '/api'), b'', 200), ('app', fastcgi_params('GET', sample.LIST, 'limit=7'), b'', 200),
                 ('app', *adding('half-closed'), 201), ('health', fastcgi_params('GET', '/health'), b'', 200)]:
             for flags in (0, FCGI_KEEP_CONNECTION):
                 with self.subTest(path, flags=flags), self.stack.fastcgi_connect(path) as connection:
@@ -233,7 +234,7 @@ class HostilePeersTest(ContractTest):
                         pass
                     start = time.monotonic()
                     answer = stacks.read_all(connection)
-                    self.assertNotIn(b'"name":"visitors"', answer)
+                    self.assertNotIn(f'"name":"{sample.NAME}"'.encode(), answer)
                     self.assertNotIn(b'"status":"OK"', answer)
                     self.assertLess(time.monotonic() - start, READ_DEADLINE_S)
         self.assert_prompt()
@@ -301,20 +302,20 @@ class HostilePeersTest(ContractTest):
 
     def test_a_peer_that_does_not_read_slows_nobody(self):
         for n in range(60):
-            self.add(f'long name {n} '.ljust(50, 'x'))
+            self.add(f'long text {n} '.ljust(50, 'x'))
         for _ in range(16):
             connection = self.connect()
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
-            params = fastcgi_params('GET', '/api/visitors', 'limit=100')
+            params = fastcgi_params('GET', sample.LIST, 'limit=100')
             connection.sendall(fastcgi_request(params, flags=FCGI_KEEP_CONNECTION))
         self.assert_prompt()
 
     def test_a_peer_that_asks_on_and_reads_no_answer_is_cut_off(self):
         for n in range(60):
-            self.add(f'long name {n} '.ljust(50, 'x'))
+            self.add(f'long text {n} '.ljust(50, 'x'))
         connection, end = self.connect(), select.poll()
         end.register(connection, select.POLLRDHUP)
-        request = fastcgi_request(fastcgi_params('GET', '/api/visitors', 'limit=100'), flags=FCGI_KEEP_CONNECTION)
+        request = fastcgi_request(fastcgi_params('GET', sample.LIST, 'limit=100'), flags=FCGI_KEEP_CONNECTION)
         sizes = [0]
         while not end.poll(0):
             connection.sendall(request)
@@ -333,34 +334,34 @@ class HostilePeersTest(ContractTest):
         stacks.wait_until(lambda: len(os.listdir(f'/proc/{self.pid}/fd')) < before + 20, 5, 'descriptors are closed')
 
     def test_a_body_that_is_not_as_long_as_announced_adds_nothing(self):
-        name = f'short {os.urandom(4).hex()}'
-        body = adding(name)[1]
+        text = f'short {os.urandom(4).hex()}'
+        body = adding(text)[1]
         for title, content_length in [
                 ('one more', str(len(body) + 1)), ('one less', str(len(body) - 1)), ('none', '0'), ('negative', '-1'),
                 ('with a sign', f'+{len(body)}'), ('with a space', f' {len(body)}'), ('with a letter', f'{len(body)}x'),
                 ('hexadecimal', hex(len(body))), ('beyond 64 bits', str(2 ** 64 + len(body))), ('a word', 'all'),
                 ('beyond the limit', '4097'), ('with NUL', f'{len(body)}\0')]:
             with self.subTest(title):
-                answer = self.stack.fastcgi(*adding(name, content_length))
+                answer = self.stack.fastcgi(*adding(text, content_length))
                 self.assertTrue(answer is None or 400 <= answer.status < 500, answer)
         for title, data in [
-                ('cut', fastcgi_request(*adding(name))[:-20]),
-                ('aborted', fastcgi_request(*adding(name))[:-8] + fastcgi_record(FCGI_ABORT)),
-                ('aborted before it', fastcgi_begin() + fastcgi_record(FCGI_PARAMS, fastcgi_pairs(adding(name)[0]))
+                ('cut', fastcgi_request(*adding(text))[:-20]),
+                ('aborted', fastcgi_request(*adding(text))[:-8] + fastcgi_record(FCGI_ABORT)),
+                ('aborted before it', fastcgi_begin() + fastcgi_record(FCGI_PARAMS, fastcgi_pairs(adding(text)[0]))
                  + NO_PARAMS + fastcgi_record(FCGI_ABORT) + NO_STDIN)]:
             with self.subTest(title), self.connect() as connection:
                 connection.sendall(data)
                 connection.shutdown(socket.SHUT_WR)
                 answer = fastcgi_read(connection)
                 self.assertTrue(answer is None or 400 <= answer.status < 500, answer)
-        self.assertEqual(self.stack.sql(f"SELECT count(*) FROM visitors WHERE name = '{name}'"), [('0',)])
+        self.assertEqual(self.ids_of(text), [])
         self.assert_prompt()
 
     def test_a_body_too_large_is_refused_here_too(self):
-        name = f'large {os.urandom(4).hex()}'
-        answer = self.stack.fastcgi(*adding(name, body=b'{"name":"%s"}' % name.encode() + b' ' * 5000))
+        text = f'large {os.urandom(4).hex()}'
+        answer = self.stack.fastcgi(*adding(text, body=json.dumps(sample.new(text)).encode().ljust(sample.BODY_MAX_BYTES + 1)))
         self.assertTrue(answer is None or answer.status == 413, answer)
-        self.assertEqual(self.stack.sql(f"SELECT count(*) FROM visitors WHERE name = '{name}'"), [('0',)])
+        self.assertEqual(self.ids_of(text), [])
 
     def test_a_body_in_many_records_is_one_body(self):
         params, body = adding('in many records')
@@ -368,13 +369,13 @@ class HostilePeersTest(ContractTest):
                 + b''.join(fastcgi_record(FCGI_STDIN, body[n:n + 1], padding=n) for n in range(len(body))) + NO_STDIN)
         with self.connect() as connection:
             connection.sendall(data)
-            self.assertEqual(fastcgi_read(connection).json()['name'], 'in many records')
+            self.assertEqual(fastcgi_read(connection).json()[sample.TEXT], 'in many records')
 
     def test_a_body_of_records_smuggles_no_request(self):
         """A body is chosen by a client. Left unread on a kept connection, its bytes would be taken for the next
         request, past nginx's limits and logs."""
-        name = f'smuggled {os.urandom(4).hex()}'
-        params, body = adding(name)
+        text = f'smuggled {os.urandom(4).hex()}'
+        params, body = adding(text)
         params['REQUEST_ID'] = 'f' * 32
         forged = fastcgi_request(params, body, flags=FCGI_KEEP_CONNECTION)
         sled = fastcgi_record(0, request_id=0) * 40
@@ -383,19 +384,19 @@ class HostilePeersTest(ContractTest):
         for offset in range(16):
             payload = b' ' * offset + sled + forged
             for method, path, media_type in [
-                    ('POST', '/api/visitors', 'application/json'),
-                    ('POST', '/api/visitors', 'text/plain'),
-                    ('POST', '/api/visitors?x=1', 'application/json'),
+                    ('POST', sample.COLLECTION, 'application/json'),
+                    ('POST', sample.COLLECTION, 'text/plain'),
+                    ('POST', f'{sample.COLLECTION}?x=1', 'application/json'),
                     ('POST', '/api/none', 'x/x'),
-                    ('PUT', '/api/visitors', 'x/x'),
-                    ('DELETE', '/api/visitors/1', 'x/x'),
+                    ('PUT', sample.LIST, 'x/x'),
+                    ('DELETE', sample.item(1), 'x/x'),
                     ('GET', '/api', 'x/x')]:
                 for data in (payload, payload.ljust(4096)):
                     answer = client.request(method, path, {'Content-Type': media_type}, data)
                     self.assertTrue(answer.status == 200 if path == '/api' else 400 <= answer.status < 500, answer)
                     # The next one on the same connections is answered as what it is.
-                    self.assertEqual(client.get('/api').json()['name'], 'visitors')
-        self.assertEqual(self.stack.sql(f"SELECT count(*) FROM visitors WHERE name = '{name}'"), [('0',)])
+                    self.assertEqual(client.get('/api').json()['name'], sample.NAME)
+        self.assertEqual(self.ids_of(text), [])
         for log in ('access', 'backend'):
             self.assertNotIn('f' * 32, self.stack.log_text(log))
         self.assert_prompt()
@@ -415,13 +416,13 @@ class HostilePeersTest(ContractTest):
         except (BlockingIOError, TimeoutError):
             pass  # the queue of those who wait to be taken is full
         self.assertGreater(len(peers), 500)
-        answer = self.stack.get('/api/visitors')
+        answer = self.stack.get(sample.LIST)
         if answer.status != 200:
-            self.assert_problem(answer, 503, path='/api/visitors')
+            self.assert_problem(answer, 503, path=sample.LIST)
         self.assertEqual(self.stack.get('/health').status, 200)  # it has a socket of its own
         for peer in peers:
             peer.close()
-        stacks.wait_until(lambda: self.stack.get('/api/visitors').status == 200, 3, 'it answers again')
+        stacks.wait_until(lambda: self.stack.get(sample.LIST).status == 200, 3, 'it answers again')
         self.assert_prompt()
 
 

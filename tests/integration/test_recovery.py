@@ -8,7 +8,7 @@ import tempfile
 import threading
 import unittest
 
-from stack import Stack, wait_until
+from stack import Stack, sample, wait_until
 
 
 class RecoveryTest(unittest.TestCase):
@@ -32,10 +32,10 @@ class RecoveryTest(unittest.TestCase):
         cls.stack.start()
         cls.as_superuser('pg_basebackup', '-h', f'{cls.stack.state_dir}/run', '-p', str(cls.stack.postgres_port), '-D', cls.base,
                          '-X', 'none', '--no-sync', '-c', 'fast')
-        cls.kept = [cls.stack.post('/api/visitors', {'name': f'kept {number}'}).json() for number in range(3)]
+        cls.kept = [cls.stack.post(sample.COLLECTION, sample.new(f'kept {number}')).json() for number in range(3)]
         cls.slow_segment = cls.end_of_segment()
         [[cls.before]] = cls.stack.sql('SELECT clock_timestamp()')
-        cls.stack.sql('DELETE FROM visitors')
+        cls.stack.sql(f'DELETE FROM {sample.TABLE}')
         cls.end_of_segment()
         cls.stack.stop(remove=False)
 
@@ -70,12 +70,12 @@ class RecoveryTest(unittest.TestCase):
     def test_a_restore_to_a_point_in_time_is_waited_for_and_stays(self):
         self.restore('recovery.signal', f"recovery_target_time = '{self.before}'\nrecovery_target_action = promote")
         self.stack.start()
-        self.assertEqual(self.stack.get('/api/visitors').json()['total'], 3)
+        self.assertEqual(self.stack.get(sample.LIST).json()['total'], 3)
         self.stack.stop(remove=False)
         self.stack.start()
-        for visitor in self.kept:
-            self.assertEqual(self.stack.get(f'/api/visitors/{visitor["id"]}').json(), visitor)
-        self.assertEqual(self.stack.post('/api/visitors', {'name': 'after'}).status, 201)
+        for item in self.kept:
+            self.assertEqual(self.stack.get(sample.item(item['id'])).json(), item)
+        self.assertEqual(self.stack.post(sample.COLLECTION, sample.new('after')).status, 201)
 
     def test_a_standby_is_waited_for_and_can_be_stopped(self):
         self.restore('standby.signal', f"recovery_target_time = '{self.before}'\nrecovery_target_action = pause")
@@ -93,7 +93,7 @@ class RecoveryTest(unittest.TestCase):
             thread.join()
         self.assertEqual([result.returncode for result in results], [0, 0], results)
         self.assertIn('PostgreSQL is recovering', results[0].stdout + results[1].stdout)
-        self.assertEqual(self.stack.get('/api/visitors').json()['total'], 3)
+        self.assertEqual(self.stack.get(sample.LIST).json()['total'], 3)
 
     def test_stop_is_heard_while_a_start_waits(self):
         self.restore('standby.signal', '')

@@ -1,6 +1,5 @@
 """What is promised of visitors alone, beside what contract.py has: names, and those who gave none."""
 from contract import ContractTest
-from stack import sample
 
 NAME_LENGTH = '/problems/name-length'
 NAME_CHARACTERS = '/problems/name-characters'
