@@ -21,7 +21,12 @@ EXPORT = '/api/visitors.csv'
 # What nginx serves from files, with their types; '/' among them is a page.
 FILES = {'/': 'text/html; charset=utf-8', '/app.js': 'text/javascript; charset=utf-8', '/style.css': 'text/css; charset=utf-8',
          '/robots.txt': 'text/plain; charset=utf-8', '/icon.svg': 'image/svg+xml', '/openapi.json': 'application/json'}
-# Besides those of the machinery.
+# Each path of the service, with the methods that Allow names.
+ROUTES = {'/api': 'GET HEAD OPTIONS', '/api/visitors': 'GET HEAD OPTIONS POST', '/api/visitors/1': 'DELETE GET HEAD OPTIONS',
+          '/api/visitors.csv': 'GET HEAD OPTIONS', '/api/stats': 'GET HEAD OPTIONS', '/health': 'GET HEAD OPTIONS'}
+# What describes them all.
+OPENAPI = 'html/openapi.json'
+# Types of problems besides those of the machinery.
 PROBLEMS = {'/problems/name-length', '/problems/name-characters', '/problems/search-too-broad'}
 
 # A page's member with the items; an item's members, among them `id` and `created_at`; which of them is the text that `new` takes.

@@ -7,23 +7,27 @@ import unittest
 
 import stack as stacks
 from contract import (DATABASE_AWAY, OUTCOME_UNKNOWN, OVERLOADED, RATE_LIMITED, ContractTest)
+from stack import sample
+
+
+# Each of these may have a connection to the database of its own.
+READS = [sample.LIST, *([f'{sample.SEARCH}?q=x'] if sample.SEARCH else []), *([sample.STATS] if sample.STATS else [])]
 
 
 def refuse_the_app(stack):
     """The database refuses the app, as with a wrong password or while it is being restored."""
-    stack.sql('ALTER ROLE visitors_app NOLOGIN; '
-              "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'visitors_app'")
-    stacks.wait_until(lambda: stack.get('/api/visitors').status == 503, 5, 'reading answers 503')
+    stack.sql(f'ALTER ROLE {sample.ROLE} NOLOGIN; '
+              f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{sample.ROLE}'")
+    stacks.wait_until(lambda: stack.get(sample.LIST).status == 503, 5, 'reading answers 503')
     # The first addition may meet a connection that was cut just now, and is then of unknown outcome.
-    stacks.wait_until(lambda: stack.post('/api/visitors').json().get('type') == DATABASE_AWAY, 5,
+    stacks.wait_until(lambda: stack.post(sample.COLLECTION, sample.new('away')).json().get('type') == DATABASE_AWAY, 5,
                       'adding answers database-away')
 
 
 def let_the_app_in(stack):
-    stack.sql('ALTER ROLE visitors_app LOGIN')
-    stacks.wait_until(lambda: stack.healthy() and stack.get('/api/visitors').status == 200
-                      and stack.get('/api/visitors?q=back').status == 200 and stack.get('/api/stats').status == 200
-                      and stack.post('/api/visitors', {'name': 'back'}).status == 201,
+    stack.sql(f'ALTER ROLE {sample.ROLE} LOGIN')
+    stacks.wait_until(lambda: stack.healthy() and all(stack.get(path).status == 200 for path in READS)
+                      and stack.post(sample.COLLECTION, sample.new('back')).status == 201,
                       10, 'the app is back in the database')
 
 
@@ -31,23 +35,23 @@ class DatabaseAwayTest(ContractTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.visitor = cls.stack.post('/api/visitors', {'name': 'there before'}).json()
+        cls.item = cls.stack.post(sample.COLLECTION, sample.new('there before')).json()
         cls.addClassCleanup(let_the_app_in, cls.stack)
         refuse_the_app(cls.stack)
 
     def test_every_answer_that_needs_the_database_is_503_database_away(self):
-        path = f'/api/visitors/{self.visitor["id"]}'
-        for method, target, body in [('GET', '/api/visitors', None), ('GET', '/api/visitors?q=x', None),
-                                     ('GET', path, None), ('GET', '/api/stats', None), ('DELETE', path, None),
-                                     ('GET', '/api/visitors.csv', None), ('POST', '/api/visitors', {'name': 'no'})]:
+        path = sample.item(self.item['id'])
+        for method, target, body in [*(('GET', path, None) for path in READS), ('GET', path, None), ('DELETE', path, None),
+                                     *([('GET', sample.EXPORT, None)] if sample.EXPORT else []),
+                                     ('POST', sample.COLLECTION, sample.new('no'))]:
             with self.subTest(f'{method} {target}'):
                 start = time.monotonic()
                 headers = {'Authorization': f'Bearer {self.stack.token}'}
                 answer = self.stack.request(method, target, headers, body)
                 self.assert_problem(answer, 503, DATABASE_AWAY, target.split('?')[0])
                 self.assertLess(time.monotonic() - start, 4)
-        self.assertEqual(self.stack.sql("SELECT count(*) FROM visitors WHERE name = 'no'"), [('0',)])
-        self.assertEqual(self.stack.sql(f"SELECT count(*) FROM visitors WHERE id = {self.visitor['id']}"), [('1',)])
+        self.assertEqual(self.ids_of('no'), [])
+        self.assertIn(self.item['id'], self.ids_of('there before'))
 
     def test_health_says_so_and_nothing_of_the_inside(self):
         answer = stacks.wait_until(lambda: (lambda a: a if a.status == 503 else None)(self.stack.get('/health')), 5,
@@ -58,17 +62,17 @@ class DatabaseAwayTest(ContractTest):
         self.assertEqual(set(health), {'status', 'details'})
         self.assertEqual(health['status'], 'error')
         self.assertTrue(health['details'])
-        for secret in ('visitors_app', 'password', 'SELECT', '127.0.0.1', self.stack.state_dir, 'localhost', 'role '):
+        for secret in (sample.ROLE, 'password', 'SELECT', '127.0.0.1', self.stack.state_dir, 'localhost', 'role '):
             self.assertNotIn(secret, health['details'])
 
     def test_what_needs_no_database_is_answered_as_always(self):
         for title, answer, status in [
                 ('the index', self.stack.get('/api'), 200), ('no such path', self.stack.get('/api/none'), 404),
-                ('a bad parameter', self.stack.get('/api/visitors?limit=0'), 400),
-                ('a wrong method', self.stack.request('PUT', '/api/visitors'), 405),
-                ('a bad name', self.stack.post('/api/visitors', {'name': ''}), 422),
-                ('no token', self.stack.request('DELETE', '/api/visitors/1'), 401),
-                ('OPTIONS', self.stack.request('OPTIONS', '/api/visitors'), 204)]:
+                ('a bad parameter', self.stack.get(f'{sample.LIST}?limit=0'), 400),
+                ('a wrong method', self.stack.request('PUT', sample.LIST), 405),
+                ('a bad text', self.stack.post(sample.COLLECTION, sample.new('')), 422),
+                ('no token', self.stack.request('DELETE', sample.item(1)), 401),
+                ('OPTIONS', self.stack.request('OPTIONS', sample.COLLECTION), 204)]:
             with self.subTest(title):
                 self.assertEqual(answer.status, status)
 
@@ -80,7 +84,7 @@ class DatabaseAwayTest(ContractTest):
             return [line for line in self.stack.log('backend') if not line.get('request_id')]
 
         self.assertTrue(any('database' in line['event'] for line in lines_of_no_request()))
-        for path in ('/api/visitors', '/api/visitors?q=x', '/api/stats', '/health'):  # each may have a connection
+        for path in (*READS, '/health'):
             stacks.wait_until(lambda: self.stack.get(path).status == 503, 5, f'{path} answers 503')
         counts = []
         for _ in range(2):
@@ -96,9 +100,9 @@ class DatabaseBackTest(ContractTest):
         self.addCleanup(let_the_app_in, self.stack)
         refuse_the_app(self.stack)
         headers = {'Idempotency-Key': f'away-{os.urandom(8).hex()}'}
-        self.assert_problem(self.stack.post('/api/visitors', {'name': 'again'}, headers), 503, DATABASE_AWAY)
+        self.assert_problem(self.stack.post(sample.COLLECTION, sample.new('again'), headers), 503, DATABASE_AWAY)
         let_the_app_in(self.stack)
-        self.assert_added(self.stack.post('/api/visitors', {'name': 'again'}, headers), 'again')
+        self.assert_added(self.stack.post(sample.COLLECTION, sample.new('again'), headers), 'again')
         self.assertEqual(self.stack.pid('app'), pid)  # it passed without a restart
 
 
@@ -110,46 +114,46 @@ class TableLockedTest(ContractTest):
     LIMIT_S = 4  # well above the deadlines of the service, well below those of any client
 
     def test_reads_and_searches_are_given_up(self):
-        with self.stack.locked('visitors'):
-            for path in ('/api/visitors', '/api/visitors?q=locked'):
+        with self.stack.locked(sample.TABLE):
+            for path in [sample.LIST, *([f'{sample.SEARCH}?q=locked'] if sample.SEARCH else [])]:
                 with self.subTest(path):
                     start = time.monotonic()
                     answer = self.stack.get(path)
-                    self.assert_problem(answer, 503, (DATABASE_AWAY, OVERLOADED), '/api/visitors')
+                    self.assert_problem(answer, 503, (DATABASE_AWAY, OVERLOADED), path.partition('?')[0])
                     self.assertLess(time.monotonic() - start, self.LIMIT_S)
-        self.assertEqual(self.stack.get('/api/visitors').status, 200)
+        self.assertEqual(self.stack.get(sample.LIST).status, 200)
 
     def test_an_addition_that_is_given_up_was_not_made_or_says_that_nobody_knows(self):
-        name, key = f'given up {os.urandom(4).hex()}', os.urandom(8).hex()
-        with self.stack.locked('visitors'):
+        text, key = f'given up {os.urandom(4).hex()}', os.urandom(8).hex()
+        with self.stack.locked(sample.TABLE):
             start = time.monotonic()
-            answer = self.stack.post('/api/visitors', {'name': name}, {'Idempotency-Key': key})
-            problem = self.assert_problem(answer, 503, (DATABASE_AWAY, OVERLOADED, OUTCOME_UNKNOWN), '/api/visitors')
+            answer = self.stack.post(sample.COLLECTION, sample.new(text), {'Idempotency-Key': key})
+            problem = self.assert_problem(answer, 503, (DATABASE_AWAY, OVERLOADED, OUTCOME_UNKNOWN), sample.COLLECTION)
             self.assertLess(time.monotonic() - start, self.LIMIT_S)
         if problem['type'] != OUTCOME_UNKNOWN:
-            self.assertEqual(self.stack.sql(f"SELECT count(*) FROM visitors WHERE name = '{name}'"), [('0',)])
+            self.assertEqual(self.ids_of(text), [])
         again = stacks.wait_until(
             lambda: (lambda a: a if a.status == 201 else None)(
-                self.stack.post('/api/visitors', {'name': name}, {'Idempotency-Key': key})), 5, 'adding works again')
-        self.assertEqual(self.stack.sql(f"SELECT id FROM visitors WHERE name = '{name}'"), [(str(again.json()['id']),)])
+                self.stack.post(sample.COLLECTION, sample.new(text), {'Idempotency-Key': key})), 5, 'adding works again')
+        self.assertEqual(self.ids_of(text), [again.json()['id']])
 
     def test_a_deletion_that_is_given_up_was_not_made_or_says_that_nobody_knows(self):
         id_ = self.add('not deleted')['id']
-        with self.stack.locked('visitors'):
-            answer = self.stack.as_admin('DELETE', f'/api/visitors/{id_}')
+        with self.stack.locked(sample.TABLE):
+            answer = self.stack.as_admin('DELETE', sample.item(id_))
             problem = self.assert_problem(answer, 503, (DATABASE_AWAY, OVERLOADED, OUTCOME_UNKNOWN))
         if problem['type'] != OUTCOME_UNKNOWN:
-            self.assertEqual(self.stack.get(f'/api/visitors/{id_}').status, 200)
+            self.assertEqual(self.stack.get(sample.item(id_)).status, 200)
 
     def test_what_waits_is_answered_when_the_lock_goes(self):
         answers = []
 
-        def ask(method, body):
-            answers.append(self.stack.request(method, '/api/visitors', body=body))
+        def ask(method, path, body):
+            answers.append(self.stack.request(method, path, body=body))
 
-        with self.stack.locked('visitors'):
+        with self.stack.locked(sample.TABLE):
             threads = [threading.Thread(target=ask, args=arguments)
-                       for arguments in [('POST', {'name': 'waited'}), ('GET', None)] * 5]
+                       for arguments in [('POST', sample.COLLECTION, sample.new('waited')), ('GET', sample.LIST, None)] * 5]
             for thread in threads:
                 thread.start()
             stacks.wait_until(lambda: self.stack.sql('SELECT count(*) FROM pg_locks WHERE NOT granted')[0][0] != '0', 2,
@@ -168,28 +172,16 @@ class ConfiguredOtherwiseTest(ContractTest):
         cls.addClassCleanup(cls.stack.stop)
 
     def test_without_a_token_configured_admins_get_403_whatever_is_sent(self):
-        id_ = self.stack.sql("INSERT INTO visitors (name) VALUES ('stays') RETURNING id")[0][0]
+        [[id_]] = self.stack.sql(sample.row('stays'))
         for authorization in (None, 'Bearer', 'Bearer ', 'Bearer x', f'Bearer {stacks.TOKEN}', 'Basic Og=='):
             headers = {'Authorization': authorization} if authorization is not None else {}
-            for method, path in [('DELETE', f'/api/visitors/{id_}'), ('DELETE', '/api/visitors/0'),
-                                 ('GET', '/api/visitors.csv')]:
+            exports = [(method, sample.EXPORT) for method in ('GET', 'HEAD') if sample.EXPORT]
+            for method, path in [('DELETE', sample.item(id_)), ('DELETE', sample.item(0)), *exports[:1]]:
                 with self.subTest(f'{method} {path}', authorization=authorization):
                     self.assert_problem(self.stack.request(method, path, headers), 403, path=path)
-            self.assertEqual(self.stack.request('HEAD', '/api/visitors.csv', headers).status, 403)
-        self.assertEqual(self.stack.get(f'/api/visitors/{id_}').status, 200)
-
-    def test_without_a_token_configured_who_added_a_visitor_takes_it_back(self):
-        key = f'back-{os.urandom(8).hex()}'
-        id_ = self.stack.sql('WITH added AS (INSERT INTO visitors (name) VALUES (\'taken back\') RETURNING *) '
-                             'INSERT INTO idempotency_keys (key, requested_name, visitor_id, created_at) '
-                             f"SELECT '{key}', name, id, created_at FROM added RETURNING visitor_id")[0][0]
-        path = f'/api/visitors/{id_}'
-        for headers in ({'Idempotency-Key': ''}, {'Idempotency-Key': f'{key}x'},
-                        {'Idempotency-Key': key, 'Authorization': f'Bearer {stacks.TOKEN}'}):
-            with self.subTest(headers):
-                self.assert_problem(self.stack.request('DELETE', path, headers), 403, path=path)
-        self.assertEqual(self.stack.request('DELETE', path, {'Idempotency-Key': key}).status, 204)
-        self.assert_problem(self.stack.request('DELETE', path, {'Idempotency-Key': key}), 404, path=path)
+            for method, path in exports:
+                self.assertEqual(self.stack.request(method, path, headers).status, 403)
+        self.assertEqual(self.stack.get(sample.item(id_)).status, 200)
 
     def test_too_many_additions_from_one_address_get_429(self):
         keys = [os.urandom(8).hex() for _ in range(300)]
@@ -197,24 +189,24 @@ class ConfiguredOtherwiseTest(ContractTest):
         self.addCleanup(client.close)
         refused = None
         for key in keys:
-            answer = client.post('/api/visitors', {'name': f'{key} flood'}, {'Idempotency-Key': key})
+            answer = client.post(sample.COLLECTION, sample.new(f'{key} flood'), {'Idempotency-Key': key})
             if answer.status == 429:
                 refused = key
                 break
             self.assertEqual(answer.status, 201)
         self.assertIsNotNone(refused, '300 additions in a row were not too many')
-        self.assert_problem(answer, 429, RATE_LIMITED, '/api/visitors')
+        self.assert_problem(answer, 429, RATE_LIMITED, sample.COLLECTION)
         wait_s = int(answer.headers['Retry-After'])
 
         with self.subTest('nothing was added'):
-            self.assertEqual(self.stack.sql(f"SELECT count(*) FROM visitors WHERE name = '{refused} flood'"), [('0',)])
+            self.assertEqual(self.ids_of(f'{refused} flood'), [])
         with self.subTest('reading goes on'):
-            for path in ('/api', '/api/visitors', '/api/stats', '/health'):
+            for path in ('/api', '/health', *READS):
                 self.assertEqual(client.get(path).status, 200)
         with self.subTest('the key is not used up, and works after as long as was said'):
             deadline = time.monotonic() + wait_s + 2
             while True:
-                answer = client.post('/api/visitors', {'name': f'{refused} flood'}, {'Idempotency-Key': refused})
+                answer = client.post(sample.COLLECTION, sample.new(f'{refused} flood'), {'Idempotency-Key': refused})
                 if answer.status != 429 or time.monotonic() > deadline:
                     break
                 self.assert_problem(answer, 429, RATE_LIMITED)

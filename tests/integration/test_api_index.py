@@ -1,22 +1,15 @@
-"""The index, the health, the page; what every answer carries; who may do what where."""
+"""The index, the health; what every answer carries; who may do what where."""
 import unittest
 
 import stack as stacks
 from contract import ContractTest
+from stack import sample
 
-ROUTES = [  # path, the methods that Allow names
-    ('/api', 'GET HEAD OPTIONS'),
-    ('/api/visitors', 'GET HEAD OPTIONS POST'),
-    ('/api/visitors/1', 'DELETE GET HEAD OPTIONS'),
-    ('/api/visitors.csv', 'GET HEAD OPTIONS'),
-    ('/api/stats', 'GET HEAD OPTIONS'),
-    ('/health', 'GET HEAD OPTIONS'),
-]
-UNKNOWN_PATHS = [
-    '/api/', '/api/visitor', '/api/visitors/1/', '/api/visitors/1/name', '/api/visitors.json', '/api/visitors.csv/',
-    '/api/stats/', '/api/stats/30', '/api/Visitors', '/api/health', '/api/index.html', '/api/%E2%82%AC', '/api/%FF',
-    '/api/' + 'x' * 1000,
-]
+UNKNOWN_PATHS = ['/api/', f'{sample.item(1)}/', f'{sample.item(1)}/{sample.TEXT}', f'{sample.LIST}.json', f'{sample.LIST}x',
+                 sample.LIST[:-1], f'/api/{sample.LIST[5:].capitalize()}', '/api/health', '/api/index.html',
+                 '/api/%E2%82%AC', '/api/%FF', '/api/' + 'x' * 1000]
+READS = [sample.LIST, *([sample.STATS] if sample.STATS else [])]
+# What stands for an id in a path and is none.
 NO_IDS = ['', 'x', '1x', 'x1', '-1', '+1', '1.5', '1e3', '0x10', '%20', '1%20', '%D9%A1', '%FF', '9' * 1000, '1.csv']
 
 
@@ -30,10 +23,10 @@ class IndexTest(ContractTest):
     def test_the_index_names_the_service_and_its_links(self):
         index = self.assert_json(self.stack.get('/api'))
         self.assertEqual(set(index), {'name', 'version', 'links'})
-        self.assertEqual(index['name'], 'visitors')
+        self.assertEqual(index['name'], sample.NAME)
         self.assertRegex(index['version'], r'\S')
-        self.assertEqual(index['links'], {'visitors': '/api/visitors', 'stats': '/api/stats', 'health': '/health',
-                                          'openapi': '/openapi.json'})
+        self.assertLessEqual({'health': '/health', 'openapi': '/openapi.json'}.items(), index['links'].items())
+        self.assertIn(sample.LIST, index['links'].values())
 
     def test_every_link_of_the_index_leads_somewhere(self):
         for name, path in self.stack.get('/api').json()['links'].items():
@@ -42,7 +35,7 @@ class IndexTest(ContractTest):
 
     def test_get_adds_nothing(self):
         before = self.table_count()
-        for path in ('/api', '/api/visitors', '/api/visitors?q=x', '/api/visitors/1', '/api/stats', '/health'):
+        for path in ('/api', sample.item(1), '/health', *READS, *([f'{sample.SEARCH}?q=x'] if sample.SEARCH else [])):
             for method in ('GET', 'HEAD', 'OPTIONS'):
                 self.stack.request(method, path)
         self.assertEqual(self.table_count(), before)
@@ -57,7 +50,7 @@ class HealthTest(ContractTest):
         self.assertEqual(answer.headers['Cache-Control'], 'no-store')
 
     def test_health_looks_at_no_table(self):
-        with self.stack.locked('visitors'):
+        with self.stack.locked(sample.TABLE):
             self.assertEqual(self.stack.get('/health').status, 200)
 
 
@@ -65,7 +58,7 @@ class MethodsTest(ContractTest):
     QUICK = True
 
     def test_options_answers_204_with_allow(self):
-        for path, methods in ROUTES:
+        for path, methods in sample.ROUTES.items():
             with self.subTest(path):
                 answer = self.stack.request('OPTIONS', path, {'Origin': 'http://elsewhere.example',
                                                               'Access-Control-Request-Method': 'POST'})
@@ -74,7 +67,7 @@ class MethodsTest(ContractTest):
                 self.assert_every_answer(answer)  # no CORS headers among them
 
     def test_any_other_method_gets_405_with_allow(self):
-        for path, methods in ROUTES:
+        for path, methods in sample.ROUTES.items():
             for method in ('GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'PROPFIND', 'BREW', 'X' * 30):
                 if method in methods.split():
                     continue
@@ -84,22 +77,21 @@ class MethodsTest(ContractTest):
                     self.assertEqual(allowed(answer), set(methods.split()))
 
     def test_a_wrong_method_adds_and_deletes_nothing(self):
-        visitor = self.add('stays')
+        item = self.add('stays')
         before = self.table_count()
-        path = f'/api/visitors/{visitor["id"]}'
-        for method in ('POST', 'PUT', 'PATCH'):
-            self.assert_problem(self.stack.request(method, path, body={'name': 'other'}), 405)
-        self.assertEqual(self.stack.get(path).json(), visitor)
+        path = sample.item(item['id'])
+        for method in {'POST', 'PUT', 'PATCH'} - set(sample.ROUTES[sample.item(1)].split()):
+            self.assert_problem(self.stack.request(method, path, body=sample.new('other')), 405)
+        self.assertEqual(self.stack.get(path).json(), item)
         self.assertEqual(self.table_count(), before)
 
     def test_head_has_the_headers_of_get_and_no_body(self):
-        visitor = self.add('for HEAD')
+        item = self.add('for HEAD')
         token = f'Authorization: Bearer {self.stack.token}\r\n'
-        for path, extra in [('/api', ''), ('/api/visitors', ''), ('/api/visitors?limit=1', ''),
-                            ('/api/visitors?q=HEAD&limit=100', ''), (f'/api/visitors/{visitor["id"]}', ''),
-                            ('/api/stats', ''), ('/health', ''), ('/api/visitors?limit=0', ''), ('/api/none', ''),
-                            ('/api/visitors/9223372036854775807', ''), ('/api/visitors.csv', ''),
-                            ('/api/visitors.csv', token)]:
+        paths = ['/api', '/health', f'{sample.LIST}?limit=1', f'{sample.LIST}?limit=0', '/api/none', sample.item(item['id']),
+                 sample.item(2 ** 63 - 1), *READS, *([f'{sample.SEARCH}?q=HEAD&limit=100'] if sample.SEARCH else [])]
+        exports = [(sample.EXPORT, ''), (sample.EXPORT, token)] if sample.EXPORT else []
+        for path, extra in [(path, '') for path in paths] + exports:
             with self.subTest(path=path, token=bool(extra)):
                 get, head = (stacks.Answer.parse(self.stack.raw(
                     f'{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{extra}\r\n'.encode()))
@@ -118,11 +110,11 @@ class MethodsTest(ContractTest):
                 with self.subTest(f'{method} {path[:40]}'):
                     self.assert_problem(self.stack.request(method, path), 404)
 
-    def test_what_cannot_be_an_id_is_no_visitor_s(self):
+    def test_what_cannot_be_an_id_is_nobody_s(self):
         for id_ in NO_IDS:
             with self.subTest(id_[:40]):
-                self.assert_problem(self.stack.get(f'/api/visitors/{id_}'), 404)
-                self.assert_problem(self.stack.as_admin('DELETE', f'/api/visitors/{id_}'), 404)
+                self.assert_problem(self.stack.get(sample.item(id_)), 404)
+                self.assert_problem(self.stack.as_admin('DELETE', sample.item(id_)), 404)
 
     def test_a_404_names_the_path_without_the_query(self):
         problem = self.assert_problem(self.stack.get('/api/none?a=b'), 404)
@@ -135,22 +127,22 @@ class OtherSitesTest(ContractTest):
     ALLOWED = ['same-origin', 'none']
     FORBIDDEN = ['cross-site', 'same-site', 'SAME-ORIGIN', 'same-origin, cross-site', 'x', '"none"']
 
-    def test_a_visitor_is_added_from_the_page_itself_or_from_no_page(self):
+    def test_what_is_added_comes_from_the_page_itself_or_from_no_page(self):
         for value in self.ALLOWED:
             with self.subTest(value):
-                self.assert_added(self.stack.post('/api/visitors', {'name': 'here'}, {'Sec-Fetch-Site': value}), 'here')
+                self.assert_added(self.stack.post(sample.COLLECTION, sample.new('here'), {'Sec-Fetch-Site': value}), 'here')
 
-    def test_no_other_site_can_sign(self):
+    def test_no_other_site_can_add(self):
         before = self.table_count()
         for value in self.FORBIDDEN:
-            for body in ({'name': 'there'}, None):
+            for body in (sample.new('there'), None):
                 with self.subTest(value, body=body):
-                    self.assert_problem(self.stack.post('/api/visitors', body, {'Sec-Fetch-Site': value}), 403,
-                                        path='/api/visitors')
+                    self.assert_problem(self.stack.post(sample.COLLECTION, body, {'Sec-Fetch-Site': value}), 403,
+                                        path=sample.COLLECTION)
         self.assertEqual(self.table_count(), before)
 
     def test_no_other_site_can_delete(self):
-        path = f'/api/visitors/{self.add("stays")["id"]}'
+        path = sample.item(self.add('stays')['id'])
         for value in self.FORBIDDEN:
             with self.subTest(value):
                 self.assert_problem(self.stack.as_admin('DELETE', path, {'Sec-Fetch-Site': value}), 403, path=path)
@@ -158,7 +150,7 @@ class OtherSitesTest(ContractTest):
         self.assertEqual(self.stack.as_admin('DELETE', path, {'Sec-Fetch-Site': 'same-origin'}).status, 204)
 
     def test_other_sites_may_read(self):
-        for path in ('/api', '/api/visitors', '/api/stats', '/health'):
+        for path in ('/api', '/health', *READS):
             with self.subTest(path):
                 answer = self.stack.get(path, {'Sec-Fetch-Site': 'cross-site', 'Origin': 'http://elsewhere.example'})
                 self.assertEqual(answer.status, 200)
@@ -169,9 +161,7 @@ class EveryAnswerTest(ContractTest):
     QUICK = True
 
     def test_the_page_and_its_files(self):
-        for path, media_type in [('/', 'text/html; charset=utf-8'), ('/app.js', 'text/javascript; charset=utf-8'),
-                                 ('/style.css', 'text/css; charset=utf-8'), ('/icon.svg', 'image/svg+xml'),
-                                 ('/robots.txt', 'text/plain; charset=utf-8'), ('/openapi.json', 'application/json')]:
+        for path, media_type in sample.FILES.items():
             with self.subTest(path):
                 answer = self.stack.get(path)
                 self.assertEqual(answer.status, 200)
@@ -183,12 +173,13 @@ class EveryAnswerTest(ContractTest):
                 self.assertEqual(self.stack.get(path, {'If-None-Match': etag}).status, 304)
 
     def test_what_is_text_comes_compressed_where_asked(self):
-        for path in ('/', '/app.js', '/style.css', '/openapi.json'):
+        for path in sample.FILES:
             with self.subTest(path):
                 answer = self.stack.get(path, {'Accept-Encoding': 'gzip'})
                 self.assertEqual(answer.headers['Content-Encoding'], 'gzip')
                 self.assertIsNone(self.stack.get(path).headers['Content-Encoding'])
 
+    @unittest.skipUnless('/' in sample.FILES, 'the service has no page')
     def test_the_page_has_the_full_set_of_security_headers(self):
         headers = self.stack.get('/').headers
         for name in ('Content-Security-Policy', 'Referrer-Policy', 'Permissions-Policy', 'X-Frame-Options',
@@ -201,8 +192,8 @@ class EveryAnswerTest(ContractTest):
 
     def test_a_request_s_id_is_the_service_s_own_and_stands_in_both_logs(self):
         for title, answer in [
-                ('an addition', self.stack.post('/api/visitors', {'name': 'logged'}, {'X-Request-Id': '1' * 32})),
-                ('a refusal', self.stack.post('/api/visitors', {'name': ''})),
+                ('an addition', self.stack.post(sample.COLLECTION, sample.new('logged'), {'X-Request-Id': '1' * 32})),
+                ('a refusal', self.stack.post(sample.COLLECTION, sample.new(''))),
                 ('a path that is not there', self.stack.get('/api/none', {'X-Request-Id': 'mine'}))]:
             with self.subTest(title):
                 id_ = answer.headers['X-Request-Id']

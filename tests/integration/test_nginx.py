@@ -20,8 +20,9 @@ import unittest
 
 import stack as stacks
 from contract import BLANK, ContractTest, OUTCOME_UNKNOWN, OVERLOADED, RATE_LIMITED
+from stack import sample
 
-BODY_MAX_BYTES = 4096
+BODY_MAX_BYTES = sample.BODY_MAX_BYTES
 ADDITIONS_BURST = 40          # besides one a second
 SEARCHES_BURST = 20           # besides two a second
 APP_REQUESTS_MAX = 384        # at a time, then 503 at once
@@ -43,9 +44,7 @@ PHRASES = {400: 'Bad Request', 404: 'Not Found', 405: 'Method Not Allowed', 412:
 PAGE_POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
                "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'")
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
-FILES = {'/': 'text/html; charset=utf-8', '/app.js': 'text/javascript; charset=utf-8',
-         '/style.css': 'text/css; charset=utf-8', '/robots.txt': 'text/plain; charset=utf-8',
-         '/icon.svg': 'image/svg+xml', '/openapi.json': 'application/json'}
+FILES = sample.FILES
 FILE_METHODS = {'GET', 'HEAD', 'OPTIONS'}
 
 END = 'Host: localhost\r\nConnection: close\r\n\r\n'
@@ -57,8 +56,15 @@ def http_request(line, *headers, body=b''):
     return head.encode('latin-1') + body
 
 
-def post(body, *headers, path='/api/visitors'):
+def post(body, *headers, path=sample.COLLECTION):
     return http_request(f'POST {path} HTTP/1.1', 'Content-Type: application/json', *headers, body=body)
+
+
+def spellings(path):
+    """Of a path under /api: what nginx takes for the same."""
+    rest = path.removeprefix('/api/')
+    return [path.replace('/', '//'), f'/api/./{rest}', f'/api/x/../{rest}', f'/%61pi/{rest}', f'/api%2F{rest}',
+            f'http://elsewhere.example{path}']
 
 
 def allowed(answer):
@@ -106,7 +112,7 @@ class OwnErrorsTest(NginxTest):
                 ('a space in the path', http_request('GET /a b HTTP/1.1')),
                 ('a NUL', http_request('GET /a\0b HTTP/1.1')),
                 ('a control byte', http_request('GET /a\x01b HTTP/1.1')),
-                ('an encoded NUL', http_request('GET /api/visitors/1%00 HTTP/1.1')),
+                ('an encoded NUL', http_request(f'GET {sample.item(1)}%00 HTTP/1.1')),
                 ('a broken escape', http_request('GET /api/%zz HTTP/1.1')),
                 ('above the root', http_request('GET /../../etc/passwd HTTP/1.1')),
                 ('above the root, encoded', http_request('GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1')),
@@ -120,10 +126,10 @@ class OwnErrorsTest(NginxTest):
                 ('no Host', '/', b'GET / HTTP/1.1\r\nConnection: close\r\n\r\n'),
                 ('two Hosts', '/', http_request('GET / HTTP/1.1', 'Host: elsewhere')),
                 ('NUL in a header', '/', http_request('GET / HTTP/1.1', 'X: a\0b')),
-                ('two lengths', '/api/visitors', post(b'{}', 'Content-Length: 2', 'Content-Length: 3')),
-                ('a negative length', '/api/visitors', post(b'', 'Content-Length: -1')),
-                ('a broken chunk', '/api/visitors', post(b'zz\r\n\r\n', 'Transfer-Encoding: chunked')),
-                ('length and chunks', '/api/visitors',
+                ('two lengths', sample.COLLECTION, post(b'{}', 'Content-Length: 2', 'Content-Length: 3')),
+                ('a negative length', sample.COLLECTION, post(b'', 'Content-Length: -1')),
+                ('a broken chunk', sample.COLLECTION, post(b'zz\r\n\r\n', 'Transfer-Encoding: chunked')),
+                ('length and chunks', sample.COLLECTION,
                  post(b'0\r\n\r\n', 'Content-Length: 5', 'Transfer-Encoding: chunked'))]:
             with self.subTest(title):
                 self.assert_own_problem(self.raw(data), 400, instance=path)
@@ -153,18 +159,14 @@ class OwnErrorsTest(NginxTest):
 
     def test_an_unknown_version_or_transfer_coding_is_named(self):
         self.assert_own_problem(self.raw(http_request('GET / HTTP/2.0')), 505)
-        self.assert_own_problem(self.raw(post(b'', 'Transfer-Encoding: gzip')), 501, instance='/api/visitors')
+        self.assert_own_problem(self.raw(post(b'', 'Transfer-Encoding: gzip')), 501, instance=sample.COLLECTION)
 
     def test_trace_gets_405_and_allow_is_right_for_the_path(self):
-        for sent, path, methods in [
-                ('/', '/', 'GET HEAD OPTIONS'), ('/app.js', '/app.js', 'GET HEAD OPTIONS'), ('/none', '/none', 'GET HEAD OPTIONS'),
-                ('/health', '/health', 'GET HEAD OPTIONS'), ('//health', '/health', 'GET HEAD OPTIONS'),
-                ('/api', '/api', 'GET HEAD OPTIONS'), ('/api/stats', '/api/stats', 'GET HEAD OPTIONS'),
-                ('/api/visitors', '/api/visitors', 'GET HEAD POST OPTIONS'),
-                ('//api/visitors', '/api/visitors', 'GET HEAD POST OPTIONS'),
-                ('/%61pi/x/../visitors?a=b', '/api/visitors', 'GET HEAD POST OPTIONS'),
-                ('/api/visitors/7', '/api/visitors/7', 'GET HEAD DELETE OPTIONS'),
-                ('/api//visitors/x', '/api/visitors/x', 'GET HEAD DELETE OPTIONS')]:
+        files = {path: ' '.join(FILE_METHODS) for path in ('/none', *FILES)}
+        cases = [(path, path, methods) for path, methods in {**files, **sample.ROUTES}.items()]
+        cases += [(path.replace('/', '//'), path, methods) for path, methods in sample.ROUTES.items()]
+        cases += [(spelling, sample.COLLECTION, sample.ROUTES[sample.COLLECTION]) for spelling in spellings(f'{sample.COLLECTION}?a=b')]
+        for sent, path, methods in cases:
             for method in ('TRACE', 'CONNECT'):
                 with self.subTest(f'{method} {sent}'):
                     answer = self.stack.request(method, sent)
@@ -223,7 +225,7 @@ class BodyTest(NginxTest):
         size = os.path.getsize(self.error_log())
         fields = [f'{name}: {"x" * 8000}' for name in ('If-None-Match', 'Idempotency-Key', 'Authorization')]
         data = post(self.chunked(self.body(BODY_MAX_BYTES), 1), 'Transfer-Encoding: chunked', *fields,
-                    path='/api/visitors?q=' + 'x' * 7900)
+                    path=f'{sample.COLLECTION}?q=' + 'x' * 7900)
         for sent in (data, post(self.chunked(self.body(BODY_MAX_BYTES), 1), 'Transfer-Encoding: chunked')):
             self.assert_problem(self.raw(sent), (400, 422))
         with open(self.error_log(), encoding='utf-8') as file:
@@ -242,10 +244,10 @@ class BodyTest(NginxTest):
                      post(self.chunked(body, 1000), 'Transfer-Encoding: chunked'),
                      post(self.chunked(body, 1), 'Transfer-Encoding: chunked')):
             with self.subTest(data[:200]):
-                self.assert_own_problem(self.raw(data), 413, instance='/api/visitors')
+                self.assert_own_problem(self.raw(data), 413, instance=sample.COLLECTION)
 
     def test_a_body_in_single_bytes_arrives(self):
-        body = json.dumps({'name': 'drip'}).encode()
+        body = json.dumps(sample.new('drip')).encode()
         with socket.create_connection(('127.0.0.1', self.stack.port), timeout=10) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.sendall(post(b'', f'Content-Length: {len(body)}'))
@@ -272,6 +274,7 @@ class HeadersTest(NginxTest):
         for name in ('Cache-Control', 'Allow', 'Retry-After', 'Content-Type', 'Vary'):
             self.assertLessEqual(len(answer.headers.get_all(name, [])), 1, f'{name}: {answer}')
 
+    @unittest.skipUnless('/' in FILES, 'the service has no page')
     def test_on_the_page(self):
         page = self.stack.get('/')
         self.assert_headers(page, PAGE_POLICY)
@@ -282,16 +285,17 @@ class HeadersTest(NginxTest):
         self.assert_headers(unchanged, PAGE_POLICY)
 
     def test_on_everything_else(self):
-        etag = self.stack.get('/api/stats').headers['ETag']
-        unchanged = self.stack.get('/api/stats', {'If-None-Match': etag})
+        etag = self.stack.get(sample.LIST).headers['ETag']
+        unchanged = self.stack.get(sample.LIST, {'If-None-Match': etag})
         self.assertEqual(unchanged.status, 304)
         self.assert_headers(unchanged, DATA_POLICY)
+        self.assert_headers(self.stack.post(sample.COLLECTION, sample.new('with headers')), DATA_POLICY)
         for method, path, status in [
-                ('GET', '/app.js', 200), ('GET', '/style.css', 200), ('OPTIONS', '/app.js', 204),
-                ('POST', '/app.js', 405), ('GET', '/none', 404), ('GET', '/api', 200),
-                ('HEAD', '/api', 200), ('GET', '/api/visitors', 200), ('GET', '/api/none', 404),
-                ('OPTIONS', '/api/visitors', 204), ('PUT', '/api/visitors', 405), ('POST', '/api/visitors', 201),
-                ('GET', '/api/stats', 200), ('GET', '/api/visitors.csv', 401),
+                *(('GET', path, 200) for path in FILES if path != '/'), ('OPTIONS', '/openapi.json', 204),
+                ('POST', '/openapi.json', 405), ('GET', '/none', 404), ('GET', '/api', 200),
+                ('HEAD', '/api', 200), ('GET', sample.LIST, 200), ('GET', '/api/none', 404),
+                ('OPTIONS', sample.COLLECTION, 204), ('PUT', sample.LIST, 405), ('DELETE', sample.item(1), 401),
+                *([('GET', sample.STATS, 200)] if sample.STATS else []), *([('GET', sample.EXPORT, 401)] if sample.EXPORT else []),
                 ('GET', '/health', 200), ('PUT', '/health', 405), ('TRACE', '/api', 405)]:
             with self.subTest(f'{method} {path}'):
                 answer = self.stack.request(method, path)
@@ -349,14 +353,17 @@ class FilesTest(NginxTest):
                 self.assertEqual(proxied.headers['Content-Encoding'], 'gzip')
 
     def test_a_compressed_answer_of_the_api_has_a_weak_etag_that_matches(self):
-        plain = self.stack.get('/api/stats')
-        packed = self.stack.get('/api/stats', {'Accept-Encoding': 'gzip'})
+        path = sample.LIST
+        self.add('x' * 50)  # something that is worth it
+        plain = self.stack.get(path)
+        packed = self.stack.get(path, {'Accept-Encoding': 'gzip'})
         self.assertEqual(packed.headers['Content-Encoding'], 'gzip')
         self.assertEqual(gzip.decompress(packed.body), plain.body)
         self.assertEqual(packed.headers['ETag'], 'W/' + plain.headers['ETag'])
-        again = self.stack.get('/api/stats', {'Accept-Encoding': 'gzip', 'If-None-Match': packed.headers['ETag']})
+        again = self.stack.get(path, {'Accept-Encoding': 'gzip', 'If-None-Match': packed.headers['ETag']})
         self.assertEqual((again.status, again.headers['Vary']), (304, 'Accept-Encoding'))
 
+    @unittest.skipUnless('/' in FILES, 'the service has no page')
     def test_the_page_is_index_html(self):
         self.assertEqual(self.stack.get('/').body, self.stack.get('/index.html').body)
         self.assertEqual(self.stack.get('/?lang=pt-BR').body, self.stack.get('/').body)
@@ -381,8 +388,7 @@ class PathsTest(NginxTest):
     QUICK = True
 
     def test_every_spelling_of_a_path_is_one_path(self):
-        for path in ('//api//visitors', '/api/./visitors', '/api/x/../visitors', '/%61pi/visitors', '/api%2Fvisitors',
-                     'http://elsewhere.example/api/visitors'):
+        for path in spellings(sample.LIST):
             with self.subTest(path):
                 self.assertEqual(self.raw(http_request(f'GET {path} HTTP/1.1')).status, 200)
 
@@ -394,7 +400,7 @@ class HalfClosedTest(NginxTest):
     QUICK = True
 
     def test_the_answer_comes(self):
-        for line in ('GET /health', 'HEAD /health', 'GET //health', 'GET /', 'GET /openapi.json'):
+        for line in ('GET /health', 'HEAD /health', 'GET //health', *(f'GET {path}' for path in FILES)):
             with self.subTest(line), socket.create_connection(('127.0.0.1', self.stack.port), timeout=5) as connection:
                 connection.sendall(http_request(line + ' HTTP/1.1'))
                 connection.shutdown(socket.SHUT_WR)
@@ -407,7 +413,7 @@ class KeepAliveTest(NginxTest):
         client.get('/')
         first = client.connection.sock.getsockname()
         for number in range(3000):
-            self.assertEqual(client.get('/robots.txt' if number % 10 else '/api').status, 200)
+            self.assertEqual(client.get('/openapi.json' if number % 10 else '/api').status, 200)
         self.assertEqual(client.connection.sock.getsockname(), first)
         client.close()
 
@@ -416,7 +422,7 @@ class KeepAliveTest(NginxTest):
         client.get('/')
         first = client.connection.sock.getsockname()
         for method, path, body in [('GET', '/none', None), ('POST', '/', b'{}'), ('GET', '/api/none', None),
-                                   ('POST', '/api/visitors', b'nonsense'), ('OPTIONS', '/', None), ('DELETE', '/none', b'x' * 4096)]:
+                                   ('POST', sample.COLLECTION, b'nonsense'), ('OPTIONS', '/', None), ('DELETE', '/none', b'x' * 4096)]:
             client.request(method, path, body=body)
         self.assertEqual(client.connection.sock.getsockname(), first)
         client.close()
@@ -436,12 +442,12 @@ class AccessLogTest(NginxTest):
 
     def test_a_line_says_what_an_operator_asks(self):
         before = time.time()
-        line = self.line_of(self.stack.get('/api/visitors?q=secret', {'User-Agent': 'a "b" \\ c'}))
+        line = self.line_of(self.stack.get(f'{sample.LIST}?q=secret', {'User-Agent': 'a "b" \\ c'}))
         self.assertEqual(set(line), self.NUMBERS | self.TEXTS)
         self.assertTrue(all(isinstance(line[name], (int, float)) for name in self.NUMBERS), line)
         self.assertTrue(all(isinstance(line[name], str) for name in self.TEXTS), line)
         self.assertEqual((line['method'], line['path'], line['protocol'], line['status'], line['remote_addr']),
-                         ('GET', '/api/visitors', 'HTTP/1.1', 200, '127.0.0.1'))
+                         ('GET', sample.LIST, 'HTTP/1.1', 200, '127.0.0.1'))
         self.assertEqual((line['user_agent'], line['upstream_status']), ('a "b" \\ c', '200'))
         self.assertLess(float(line['upstream_response_time']), 5)
         self.assertRegex(line['time'], r'^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d$')
@@ -450,7 +456,7 @@ class AccessLogTest(NginxTest):
         self.assertNotIn('secret', json.dumps(line))
 
     def test_errors_are_logged_under_the_method_that_was_sent(self):
-        for method, path, status in [('POST', '/none', 404), ('DELETE', '/app.js', 405), ('TRACE', '/api', 405)]:
+        for method, path, status in [('POST', '/none', 404), ('DELETE', '/openapi.json', 405), ('TRACE', '/api', 405)]:
             line = self.line_of(self.stack.request(method, path))
             self.assertEqual((line['method'], line['path'], line['status']), (method, path, status))
         line = self.line_of(self.raw(b'hello\r\n\r\n'))
@@ -490,7 +496,7 @@ class SlowClientsTest(NginxTest):
                 held.enter_context(open_connection())
             deadline = time.monotonic() + seconds
             while time.monotonic() < deadline:
-                for path in ('/', '/api/visitors'):
+                for path in ('/', sample.LIST):
                     start = time.monotonic()
                     self.assertEqual(self.stack.get(path).status, 200)
                     took.append(time.monotonic() - start)
@@ -504,7 +510,8 @@ class SlowClientsTest(NginxTest):
 
     def test_answers_that_nobody_reads(self):
         self.assert_others_are_served(
-            lambda: self.connect(b'GET /app.js HTTP/1.1\r\nHost: x\r\n\r\nGET /api/visitors?limit=100 HTTP/1.1\r\nHost: x\r\n\r\n' * 20))
+            lambda: self.connect(b''.join(f'GET {path} HTTP/1.1\r\nHost: x\r\n\r\n'.encode()
+                                          for path in ('/openapi.json', f'{sample.LIST}?limit=100')) * 20))
 
 
 class OwnStackTest(NginxTest):
@@ -524,38 +531,42 @@ class RateLimitTest(OwnStackTest):
     def test_additions_are_limited_and_nothing_else(self):
         """A class signs together and is not stopped; a script is, and told truthfully when it may go on."""
         before = self.table_count()
-        statuses = [self.stack.post('/api/visitors').status for _ in range(ADDITIONS_BURST)]
+        statuses = [self.add_one().status for _ in range(ADDITIONS_BURST)]
         self.assertEqual(statuses, [201] * ADDITIONS_BURST)
         for _ in range(ADDITIONS_BURST + 20):
-            refused = self.stack.post('/api/visitors')
+            refused = self.add_one()
             if refused.status == 429:
                 break
-        self.assert_own_problem(refused, 429, RATE_LIMITED, '/api/visitors')
+        self.assert_own_problem(refused, 429, RATE_LIMITED, sample.COLLECTION)
         self.assertEqual(self.stack.log_of('access', refused.headers['X-Request-Id'])[0]['limit_req'], 'REJECTED')
 
-        for spelling in ('/api//visitors', '/%61pi/visitors', '/x/../api/visitors', '/api/visitors?x', 'http://x/api/visitors'):
+        for spelling in (*spellings(sample.COLLECTION), f'{sample.COLLECTION}?x'):
             # One may be permitted again by then.
             statuses = {self.raw(http_request(f'POST {spelling} HTTP/1.1')).status for _ in range(ADDITIONS_BURST)}
             self.assertIn(429, statuses, spelling)
-        for line in ('POST /api/none', 'PUT /api/visitors', 'PATCH /api/visitors/1', 'BREW /api', 'TRACE /api/visitors'):
+        for line in ('POST /api/none', f'PUT {sample.LIST}', f'PATCH {sample.item(1)}', 'BREW /api', f'TRACE {sample.LIST}'):
             # What adds is told by the method: another route or method that does needs no line in nginx.
             statuses = {self.raw(http_request(f'{line} HTTP/1.1')).status for _ in range(ADDITIONS_BURST)}
             self.assertIn(429, statuses, line)
         added = self.table_count() - before
-        for method, path in [('GET', '/api/visitors'), ('GET', '/'), ('GET', '/health'), ('OPTIONS', '/api/visitors'),
-                             ('DELETE', '/api/visitors/1'), ('POST', '/')]:
+        for method, path in [('GET', sample.LIST), ('GET', '/'), ('GET', '/health'), ('OPTIONS', sample.COLLECTION),
+                             ('DELETE', sample.item(1)), ('POST', '/openapi.json')]:
             for _ in range(ADDITIONS_BURST + 20):
                 self.assertNotEqual(self.stack.request(method, path).status, 429, f'{method} {path}')
         self.assertLessEqual(self.table_count() - before, added)
 
-        while (refused := self.stack.post('/api/visitors')).status == 201:
+        while (refused := self.add_one()).status == 201:
             pass
         time.sleep(int(refused.headers['Retry-After']))
-        self.assertEqual(self.stack.post('/api/visitors').status, 201)
+        self.assertEqual(self.add_one().status, 201)
 
+    def add_one(self):
+        return self.stack.post(sample.COLLECTION, sample.new('one of many'))
+
+    @unittest.skipUnless(sample.SEARCH, 'the service has no search')
     def test_searches_are_limited_and_nothing_else(self):
         """Who types meets no limit, who lets a script search does, however it spells the query; others are not touched."""
-        def search(query, method='GET', path='/api/visitors', address='127.0.0.3'):
+        def search(query, method='GET', path=sample.SEARCH, address='127.0.0.3'):
             with socket.create_connection(('127.0.0.1', self.stack.port), 5, (address, 0)) as connection:
                 connection.sendall(http_request(f'{method} {path}?{query} HTTP/1.1'))
                 return stacks.Answer.parse(stacks.read_all(connection))
@@ -565,14 +576,13 @@ class RateLimitTest(OwnStackTest):
             refused = search('q=ada')
             if refused.status == 429:
                 break
-        problem = self.assert_own_problem(refused, 429, RATE_LIMITED, '/api/visitors')
+        problem = self.assert_own_problem(refused, 429, RATE_LIMITED, sample.SEARCH)
         self.assertIn('searches', problem['detail'])
         self.assertNotIn('added', problem['detail'])
         for query in ('q=b', '%71=b', 'limit=5&q=b', 'a&q=b', '&&q=b', 'q=%00', 'q==', 'before=9&%71=b&limit=1'):
             # One or two may be permitted again by then.
             self.assertIn(429, {search(query).status for _ in range(SEARCHES_BURST)}, query)
-        for method, path in [('HEAD', '/api/visitors'), ('GET', '//api/visitors'), ('GET', '/%61pi/x/../visitors'),
-                             ('GET', '/api/another')]:
+        for method, path in [('HEAD', sample.SEARCH), *(('GET', path) for path in spellings(sample.SEARCH)), ('GET', '/api/another')]:
             statuses = {search('q=b', method, path).status for _ in range(SEARCHES_BURST)}
             self.assertIn(429, statuses, f'{method} {path}')
         for query in ('limit=20', 'q=', 'q', 'Q=b', 'xq=b', 'before=9&limit=1'):
@@ -592,7 +602,7 @@ class RateLimitTest(OwnStackTest):
 
         def answer(address='127.0.0.1'):
             with connect(address) as connection:
-                connection.sendall(http_request('GET /robots.txt HTTP/1.1'))
+                connection.sendall(http_request('GET /openapi.json HTTP/1.1'))
                 return stacks.Answer.parse(stacks.read_all(connection))
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -604,7 +614,7 @@ class RateLimitTest(OwnStackTest):
             for connection in in_hand:
                 connection.sendall(http_request('DELETE /api/none HTTP/1.1', 'Content-Length: 2', body=b'{'))
             refused = stacks.wait_until(lambda: (got := answer()).status == 503 and got, 5, 'the address is at its limit')
-            self.assert_own_problem(refused, 503, OVERLOADED, '/robots.txt')
+            self.assert_own_problem(refused, 503, OVERLOADED, '/openapi.json')
             self.assertEqual(self.stack.log_of('access', refused.headers['X-Request-Id'])[0]['limit_conn'], 'REJECTED')
             self.assertEqual(answer('127.0.0.2').status, 200)
             in_hand[0].close()
@@ -616,8 +626,9 @@ class NoRateLimitTest(OwnStackTest):
 
     def test_no_answer_is_a_429(self):
         client = self.stack.client()
-        self.assertEqual({client.post('/api/visitors').status for _ in range(ADDITIONS_BURST * 10)}, {201})
-        self.assertEqual({client.get('/api/visitors?q=ada').status for _ in range(SEARCHES_BURST * 10)}, {200})
+        statuses = {client.post(sample.COLLECTION, sample.new('one of many')).status for _ in range(ADDITIONS_BURST * 10)}
+        self.assertEqual(statuses, {201})
+        self.assertEqual({client.get(f'{sample.LIST}?q=ada').status for _ in range(SEARCHES_BURST * 10)}, {200})
         client.close()
 
 
@@ -640,7 +651,7 @@ class AppAwayTest(OwnStackTest):
 
     def tearDown(self):
         stacks.wait_until(self.stack.healthy, 10, 'the app is back')
-        self.assertEqual(self.stack.get('/api/visitors').status, 200)
+        self.assertEqual(self.stack.get(sample.LIST).status, 200)
 
     def test_nobody_listens(self):
         """Not a byte was sent, so it is known that nothing was added."""
@@ -652,8 +663,8 @@ class AppAwayTest(OwnStackTest):
             self.stack.kill('app')
             time.sleep(0.3)
             self.assert_page_is_quick()
-            for method, path in [('GET', '/api'), ('POST', '/api/visitors'), ('DELETE', '/api/visitors/1'),
-                                 ('PATCH', '/api/visitors/1'), ('BREW', '/api'), ('GET', '/health')]:
+            for method, path in [('GET', '/api'), ('POST', sample.COLLECTION), ('DELETE', sample.item(1)),
+                                 ('PATCH', sample.item(1)), ('BREW', '/api'), ('GET', '/health')]:
                 with self.subTest(f'{method} {path}'):
                     answer, took = self.timed(method, path)
                     self.assert_own_problem(answer, 503, OVERLOADED, path)
@@ -668,14 +679,14 @@ class AppAwayTest(OwnStackTest):
             self.assert_page_is_quick()
             with concurrent.futures.ThreadPoolExecutor() as pool:
                 asked = {method: pool.submit(self.timed, method, path, body) for method, path, body in [
-                    ('GET', '/api/visitors', None), ('HEAD', '/api/visitors', None), ('OPTIONS', '/api/visitors', None),
-                    ('POST', '/api/visitors', b''), ('DELETE', '/api/visitors/1', None), ('PATCH', '/api/visitors/1', b'{}'),
+                    ('GET', sample.LIST, None), ('HEAD', sample.LIST, None), ('OPTIONS', sample.LIST, None),
+                    ('POST', sample.COLLECTION, b''), ('DELETE', sample.item(1), None), ('PATCH', sample.item(1), b'{}'),
                     ('PUT', '/api', b'{}'), ('BREW', '/api/none', None)]}
                 health = pool.submit(self.timed, 'GET', '/health')
             for method, type, instance in [
-                    ('GET', OVERLOADED, '/api/visitors'), ('OPTIONS', OVERLOADED, '/api/visitors'),
-                    ('POST', OUTCOME_UNKNOWN, '/api/visitors'), ('DELETE', OUTCOME_UNKNOWN, '/api/visitors/1'),
-                    ('PATCH', OUTCOME_UNKNOWN, '/api/visitors/1'), ('PUT', OUTCOME_UNKNOWN, '/api'),
+                    ('GET', OVERLOADED, sample.LIST), ('OPTIONS', OVERLOADED, sample.LIST),
+                    ('POST', OUTCOME_UNKNOWN, sample.COLLECTION), ('DELETE', OUTCOME_UNKNOWN, sample.item(1)),
+                    ('PATCH', OUTCOME_UNKNOWN, sample.item(1)), ('PUT', OUTCOME_UNKNOWN, '/api'),
                     ('BREW', OUTCOME_UNKNOWN, '/api/none')]:
                 answer, took = asked[method].result()
                 self.assert_own_problem(answer, 503, type, instance)
@@ -696,7 +707,7 @@ class AppAwayTest(OwnStackTest):
             connections = []
             for _ in range(APP_REQUESTS_MAX + extra):
                 connection = socket.create_connection(('127.0.0.1', self.stack.port), timeout=APP_ANSWER_MAX_S + 5)
-                connection.sendall(http_request('GET /api/stats HTTP/1.1'))
+                connection.sendall(http_request(f'GET {sample.LIST} HTTP/1.1'))
                 connections.append(connection)
             time.sleep(1)
             early = 0
@@ -723,7 +734,7 @@ class AppAwayTest(OwnStackTest):
     def test_a_flood_gets_only_200_201_and_503_each_in_time(self):
         def one(number):
             try:
-                return self.timed('POST', '/api/visitors', b'') if number % 2 else self.timed('GET', '/api/visitors')
+                return self.timed('POST', sample.COLLECTION, sample.new('flood')) if number % 2 else self.timed('GET', sample.LIST)
             except (OSError, http.client.HTTPException) as error:
                 return error, 0
 
@@ -738,7 +749,7 @@ class AppAwayTest(OwnStackTest):
     def test_the_app_dies_with_requests_in_hand(self):
         """Each is answered; a read is asked again on another connection if the app is back in time."""
         def one(number):
-            return self.stack.get('/api/visitors') if number % 2 else self.stack.post('/api/visitors')
+            return self.stack.get(sample.LIST) if number % 2 else self.stack.post(sample.COLLECTION, sample.new('in hand'))
 
         with concurrent.futures.ThreadPoolExecutor(50) as pool:
             results = [pool.submit(one, number) for number in range(1500)]
@@ -812,7 +823,7 @@ class CutTest(NginxTest):
         for methods, type, times in [(('GET', 'OPTIONS'), OVERLOADED, 2),
                                      (('POST', 'PUT', 'PATCH', 'DELETE', 'LOCK', 'BREW', 'TRACE'), OUTCOME_UNKNOWN, 1)]:
             for method in methods:
-                for path in ('/api', '/api/visitors', '/api/visitors/1'):
+                for path in ('/api', sample.LIST, sample.item(1)):
                     with self.subTest(f'{method} {path}'):
                         # A connection to the app that is kept: nginx takes a failure of one for bad luck, and tries again.
                         self.assertEqual(self.stack.get('/api/first').status, 200)
@@ -831,7 +842,7 @@ class ReloadTest(OwnStackTest):
             client = self.stack.client()
             for number in range(150):
                 try:
-                    statuses.append(client.get('/api/visitors' if number % 2 else '/').status)
+                    statuses.append(client.get(sample.LIST if number % 2 else '/openapi.json').status)
                 except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
                     pass  # An idle connection that the old worker closes: a client asks again.
             client.close()

@@ -181,6 +181,42 @@ class TakingBackTest(VisitorTest):
             thread.join()
         self.assert_problem(answers[0], 404, path=path)
 
+    def test_if_match_is_honoured(self):
+        key = f'match-{os.urandom(8).hex()}'
+        path = f'/api/visitors/{self.add("matched", key)["id"]}'
+        tag = self.stack.get(path).headers['ETag']
+        for headers, status in [({'Idempotency-Key': f'{key}x', 'If-Match': '"no-such-tag"'}, 403),
+                                ({'Idempotency-Key': f'{key}x', 'If-Match': tag}, 403),
+                                ({'Idempotency-Key': f'{key} x', 'If-Match': '"no-such-tag"'}, 400),
+                                ({'Idempotency-Key': key, 'If-Match': '"no-such-tag"'}, 412),
+                                ({'Idempotency-Key': key, 'If-Match': tag}, 204),
+                                ({'Idempotency-Key': key, 'If-Match': tag}, 404),
+                                ({'Idempotency-Key': key, 'If-Match': '"no-such-tag"'}, 404)]:
+            with self.subTest(headers):
+                self.assertEqual(self.stack.request('DELETE', path, headers).status, status)
+
+
+class WithoutTokenTest(VisitorTest):
+    """A service that has no admin token."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = stacks.Stack(token=None)
+        cls.addClassCleanup(cls.stack.stop)
+
+    def test_without_a_token_configured_who_added_a_visitor_takes_it_back(self):
+        key = f'back-{os.urandom(8).hex()}'
+        id_ = self.stack.sql('WITH added AS (INSERT INTO visitors (name) VALUES (\'taken back\') RETURNING *) '
+                             'INSERT INTO idempotency_keys (key, requested_name, visitor_id, created_at) '
+                             f"SELECT '{key}', name, id, created_at FROM added RETURNING visitor_id")[0][0]
+        path = f'/api/visitors/{id_}'
+        for headers in ({'Idempotency-Key': ''}, {'Idempotency-Key': f'{key}x'},
+                        {'Idempotency-Key': key, 'Authorization': f'Bearer {stacks.TOKEN}'}):
+            with self.subTest(headers):
+                self.assert_problem(self.stack.request('DELETE', path, headers), 403, path=path)
+        self.assertEqual(self.stack.request('DELETE', path, {'Idempotency-Key': key}).status, 204)
+        self.assert_problem(self.stack.request('DELETE', path, {'Idempotency-Key': key}), 404, path=path)
+
 
 if __name__ == '__main__':
     unittest.main()
