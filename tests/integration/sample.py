@@ -40,7 +40,11 @@ BODY_MAX_BYTES = 4096
 # The items' table, with the columns `id`, TEXT and `created_at`, and where their ids come from.
 TABLE = 'visitors'
 SEQUENCE = 'visitors_id_seq'
-# Each table of the service and of the machinery: the requests that cannot be answered while somebody has it locked.
+# Where keys are kept with their answers (`key`, `created_at`, and what the service needs), and where those of batches are (`key`, `ids`,
+# `created_at`).
+KEYS = 'idempotency_keys'
+BATCHES = 'batches'
+# Each table that a request needs: the requests that cannot be answered while somebody has it locked.
 LOCKED = {'visitors': ('add', 'delete', 'first_page', 'one', 'stats', 'search'),
           'visitor_total': ('add', 'delete', 'first_page', 'stats'), 'idempotency_keys': ('add',)}
 # Pairs of questions that have the same answer, always: what is counted along, and what there is to count.

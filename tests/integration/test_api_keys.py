@@ -173,6 +173,7 @@ class KeyTest(ContractTest):
         self.assertEqual([answer.json() for answer in reversed(again)], items)
         self.assert_stored(items)
 
+    @unittest.skipUnless(sample.BATCHES, 'the service keeps no batches')
     def test_a_key_is_kept_beside_additions_without_one(self):
         key, item = wait_until(self.added_beside_one_without_a_key, 20, 'both go to the database together')
         self.assertEqual(self.assert_added(self.post(key), 'keyed', replayed=True), item)
@@ -201,7 +202,7 @@ class KeyTest(ContractTest):
         if {answer.status for answer in answers} != {201}:
             return None
         ids = [answer.json()['id'] for answer in answers]
-        together = self.stack.sql(f'SELECT key FROM batches WHERE ids @> ARRAY{ids}::bigint[]')
+        together = self.stack.sql(f'SELECT key FROM {sample.BATCHES} WHERE ids @> ARRAY{ids}::bigint[]')
         return (key, answers[0].json()) if together else None
 
     def test_an_addition_is_in_the_log_and_its_replay_is_not(self):
@@ -222,17 +223,18 @@ class KeyTest(ContractTest):
         self.assert_added(self.post(older), 'keyed')
         # The key's age is not the API's, but only the table can make it old within a test's time.
         for aged, age in ((key, '23 hours 59 minutes'), (older, '26 hours')):
-            self.stack.sql(f"UPDATE idempotency_keys SET created_at = created_at - interval '{age}' WHERE key = '{aged}'")
-        self.add_until_gone(f"SELECT key FROM idempotency_keys WHERE key = '{older}'")
+            self.stack.sql(f"UPDATE {sample.KEYS} SET created_at = created_at - interval '{age}' WHERE key = '{aged}'")
+        self.add_until_gone(f"SELECT key FROM {sample.KEYS} WHERE key = '{older}'")
         self.assertEqual(self.assert_added(self.post(key), 'keyed', replayed=True)['id'], item['id'])
 
+    @unittest.skipUnless(sample.BATCHES, 'the service keeps no batches')
     def test_a_batch_is_known_for_10_minutes(self):
         """By then nobody sends it again, and who only adds leaves no row for each addition."""
         mark = new_key('batch')
         for age in (9, 11):
-            self.stack.sql(f"INSERT INTO batches VALUES ('{mark}-{age}', '{{}}', now() - interval '{age} minutes')")
-        self.add_until_gone(f"SELECT key FROM batches WHERE key = '{mark}-11'")
-        self.assertEqual(self.stack.sql(f"DELETE FROM batches WHERE key LIKE '{mark}%' RETURNING key"), [(f'{mark}-9',)])
+            self.stack.sql(f"INSERT INTO {sample.BATCHES} VALUES ('{mark}-{age}', '{{}}', now() - interval '{age} minutes')")
+        self.add_until_gone(f"SELECT key FROM {sample.BATCHES} WHERE key = '{mark}-11'")
+        self.assertEqual(self.stack.sql(f"DELETE FROM {sample.BATCHES} WHERE key LIKE '{mark}%' RETURNING key"), [(f'{mark}-9',)])
 
 
 if __name__ == '__main__':

@@ -216,19 +216,19 @@ class AlteringTest(DatabaseTest):
         self.assert_problem(answer, 503, DATABASE_AWAY)
 
     def keys(self):
-        return self.stack.sql('SELECT count(*) FROM idempotency_keys')
+        return self.stack.sql(f'SELECT count(*) FROM {sample.KEYS}')
 
     def test_additions(self):
         for title, change, undo, always in [
-                ('keys dropped', *self.trigger('idempotency_keys', 'INSERT', 'RETURN NULL;'), False),
-                ('batches dropped', *self.trigger('batches', 'INSERT', 'RETURN NULL;'), True),
+                ('keys dropped', *self.trigger(sample.KEYS, 'INSERT', 'RETURN NULL;'), False),
+                *([('batches dropped', *self.trigger(sample.BATCHES, 'INSERT', 'RETURN NULL;'), True)] if sample.BATCHES else []),
                 ('items dropped', *self.trigger(sample.TABLE, 'INSERT', 'RETURN NULL;'), True),
                 ('texts changed', *self.trigger(
                     sample.TABLE, 'INSERT', f"NEW.{sample.TEXT} := NEW.{sample.TEXT} || '!'; RETURN NEW;"), True),
                 ('a rule', f'CREATE RULE altering AS ON INSERT TO {sample.TABLE} DO INSTEAD NOTHING',
                  f'DROP RULE altering ON {sample.TABLE}', True),
-                ('rows hidden', 'ALTER TABLE idempotency_keys ENABLE ROW LEVEL SECURITY',
-                 'ALTER TABLE idempotency_keys DISABLE ROW LEVEL SECURITY', False)]:
+                ('rows hidden', f'ALTER TABLE {sample.KEYS} ENABLE ROW LEVEL SECURITY',
+                 f'ALTER TABLE {sample.KEYS} DISABLE ROW LEVEL SECURITY', False)]:
             key = {'Idempotency-Key': f'altering-{title.replace(" ", "-")}'}
             with self.subTest(title):
                 with self.changed(change, undo, anew=False):
