@@ -93,22 +93,20 @@ def run_recorded(name):
         return {**outcome, 'output': record.read().decode(errors='replace')}
 
 
-def folders(part, sample):
-    """Where the files of a part are: in its folder, and in one within it that has the name of the service that is tested;
-    what is tested of another service alone (see stack.py) lies beside its sample."""
-    found = [os.path.join(TESTS, part), os.path.join(TESTS, part, sample.NAME)]
-    if part == 'integration':
-        found.append(os.path.dirname(os.path.abspath(sample.__file__)))
-    return [folder for folder in dict.fromkeys(found) if os.path.isdir(folder)]
+def folders(part):
+    """Where the files of a part are: in its folder, and in those within it, which are of this checkout's service. The tests of
+    another one (SAMPLE, see stack.py) lie beside its sample."""
+    top, sample = os.path.join(TESTS, part), os.environ.get('SAMPLE')
+    if sample:
+        return [top, os.path.dirname(os.path.abspath(sample))] if part == 'integration' else [top]
+    return [top, *sorted(entry.path for entry in os.scandir(top) if entry.is_dir() and not entry.name.startswith(('.', '_')))]
 
 
 def main(arguments):
-    sys.path[:0] = [os.path.join(TESTS, part) for part in PARTS]
-    from stack import sample  # known from here on
-    sys.path[:0] = [folder for part in PARTS for folder in folders(part, sample)[1:]]
+    sys.path[:0] = [folder for part in PARTS for folder in folders(part)]
     if arguments[0] == '--list':
-        files = [(part, file[:-3]) for part in arguments[1:] for folder in folders(part, sample)
-                 for file in sorted(os.listdir(folder)) if file.startswith('test_') and file.endswith('.py')]
+        files = [(part, file[:-3]) for part in arguments[1:] for folder in folders(part) for file in sorted(os.listdir(folder))
+                 if file.startswith('test_') and file.endswith('.py')]
         print(json.dumps([found for part, name in files for found in described(part, name)]))
         return
     names = os.fdopen(os.dup(0))

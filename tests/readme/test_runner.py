@@ -23,11 +23,12 @@ class RunnerTest(unittest.TestCase):
             os.mkdir(os.path.join(self.folder, 'tests', part))
 
     def write(self, part, name, text):
+        os.makedirs(os.path.join(self.folder, 'tests', part), exist_ok=True)
         with open(os.path.join(self.folder, 'tests', part, f'{name}.py'), 'w', encoding='utf-8') as file:
             file.write(HEAD + text)
 
-    def run_tests(self, *wishes):
-        environment = {name: value for name, value in os.environ.items() if name != 'V'}
+    def run_tests(self, *wishes, **settings):
+        environment = {**{name: value for name, value in os.environ.items() if name not in ('V', 'SAMPLE')}, **settings}
         result = subprocess.run([sys.executable, 'tests/run', *wishes], cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
                                 capture_output=True, text=True, timeout=60)
         return result.returncode, result.stdout + result.stderr
@@ -45,6 +46,17 @@ class RunnerTest(unittest.TestCase):
         for words in ('integration:test_good.GoodTest: 2 passed in ', 'faults:test_other.OtherTest: 1 passed in ', 'no disk', ' 0 left'):
             self.assertIn(words, printed)
         self.assertNotIn('quiet', printed)
+
+    def test_a_service_s_own_tests_lie_in_a_folder_within_or_beside_its_sample(self):
+        text = 'class {}(unittest.TestCase):\n    def test_a(self): pass\n'
+        for part, name in (('integration', 'all'), ('integration/orders', 'ours'), ('faults', 'every'), ('../examples/tickets', 'theirs')):
+            self.write(part, f'test_{name}', text.format(name.capitalize()))
+        status, printed = self.run_tests('integration:test_ours', 'integration', 'faults')
+        self.assertEqual((status, 'Ours' in printed, 'Theirs' in printed), (0, True, False), printed)
+        self.assert_sum(printed, 3, 0)
+        status, printed = self.run_tests('integration', 'faults', SAMPLE='examples/tickets/sample.py')
+        self.assertEqual((status, 'Ours' in printed, 'Theirs' in printed), (0, False, True), printed)
+        self.assert_sum(printed, 3, 0)
 
     def test_each_way_to_fail_is_one_failure_and_named(self):
         ways = {'fails': ('class T(unittest.TestCase):\n    def test_a(self): self.fail("seen")\n    def test_b(self): pass\n', 1),
