@@ -1,0 +1,70 @@
+-- What the service asks of the database, each in one round trip; no row: there is no such project or ticket. The build
+-- makes of each a name with parameters and columns (`gives`). So that two apps never wait for each other crosswise amid
+-- their batches, whoever writes takes the lock 1 first (put_project by its trigger).
+
+-- No row where it would be the hundred and first. xmax is 0 in a row that this statement made.
+-- gives: key, title, tickets, is_new
+PREPARE put_project AS
+    INSERT INTO projects (key, title) VALUES ($1::text, $2::text)
+    ON CONFLICT (key) DO UPDATE SET title = EXCLUDED.title RETURNING key, title, open + done, xmax = 0;
+
+-- gives: key, title, tickets
+PREPARE list_projects AS
+    SELECT key, title, open + done FROM projects ORDER BY key;
+
+-- gives: key, title, tickets
+PREPARE one_project AS
+    SELECT key, title, open + done FROM projects WHERE key = $1::text;
+
+-- gives: id, project, title, body, state, version, created_at, updated_at
+PREPARE add_ticket AS
+    INSERT INTO tickets (project, title, body)
+    SELECT key, $2::text, $3::text FROM pg_advisory_xact_lock(1), projects WHERE key = $1::text
+    RETURNING id, project, title, body, state, version, created_at, updated_at;
+
+-- $4 tickets below the id $3, of a project ($1) and in a state ($2) if these are not empty, and how many there are with
+-- any id: in a row of nulls if none is below. A text ($5, a pattern or empty) is found by walking backwards and is not
+-- counted: for what is in so many tickets that page_of_matches takes too long.
+-- gives: id, project, title, body, state, version, created_at, updated_at, total
+PREPARE page_of_tickets AS
+    SELECT t.id, t.project, t.title, '', t.state, t.version, t.created_at, t.updated_at, counted.total
+    FROM (SELECT CASE WHEN $5::text = '' THEN coalesce(sum(
+              open * ($2::text <> 'done')::int + done * ($2 <> 'open')::int), 0)::bigint END AS total
+          FROM projects WHERE $1::text IN ('', key)) AS counted
+    LEFT JOIN LATERAL (
+        SELECT * FROM tickets
+        WHERE ($1 = '' OR project = $1) AND ($2 = '' OR state = $2) AND id < $3::bigint
+              AND ($5 = '' OR fold_case(title) LIKE fold_case($5) OR fold_case(body) LIKE fold_case($5))
+        ORDER BY id DESC LIMIT $4::int) AS t ON true ORDER BY t.id DESC;
+
+-- The same for a text that is found by its index, and counted. MATERIALIZED: else the planner would walk backwards.
+-- gives: id, project, title, body, state, version, created_at, updated_at, total
+PREPARE page_of_matches AS
+    WITH matches AS MATERIALIZED (
+        SELECT id FROM tickets WHERE ($1::text = '' OR project = $1) AND ($2::text = '' OR state = $2)
+            AND (fold_case(title) LIKE fold_case($5::text) OR fold_case(body) LIKE fold_case($5)))
+    SELECT t.id, t.project, t.title, '', t.state, t.version, t.created_at, t.updated_at, counted.total
+    FROM (SELECT count(*) AS total FROM matches) AS counted
+    LEFT JOIN (SELECT id FROM matches WHERE id < $3::bigint ORDER BY id DESC LIMIT $4::int) AS shown ON true
+    LEFT JOIN tickets AS t USING (id) ORDER BY t.id DESC;
+
+-- gives: id, project, title, body, state, version, created_at, updated_at
+PREPARE one_ticket AS
+    SELECT id, project, title, body, state, version, created_at, updated_at FROM tickets WHERE id = $1::bigint;
+
+-- gives: id, project, title, body, state, version, created_at, updated_at
+PREPARE one_ticket_for_change AS
+    SELECT tickets.* FROM pg_advisory_xact_lock(1), tickets WHERE id = $1::bigint FOR UPDATE OF tickets;
+
+-- What is null stays. No row where nothing is new: then the ticket is what one_ticket_for_change gave before.
+-- gives: id, project, title, body, state, version, created_at, updated_at
+PREPARE change_ticket AS
+    UPDATE tickets SET title = coalesce($2::text, title), body = coalesce($3::text, body),
+        state = coalesce($4::text, state), version = version + 1,
+        updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
+    WHERE id = $1::bigint AND (title <> $2 OR body <> $3 OR state <> $4)
+    RETURNING id, project, title, body, state, version, created_at, updated_at;
+
+-- gives: id
+PREPARE remove_ticket AS
+    DELETE FROM tickets USING pg_advisory_xact_lock(1) WHERE id = $1::bigint RETURNING id;
