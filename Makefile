@@ -52,21 +52,23 @@ tsan_options := suppressions=$(CURDIR)/tests/tsan.supp
 ifeq ($(SANITIZE),thread)
 export TSAN_OPTIONS := $(tsan_options)
 endif
-cxxflags   = -std=c++20 -I$(build)/app $(CPPFLAGS) $(warnings) $(hardening) $(sanitizer) $(CXXFLAGS) -MMD -MP
-unit_cxxflags = -DBOOST_TEST_DYN_LINK -Ifcgi-app/src $(TEST_CXXFLAGS)
-side_cxxflags = -Ifcgi-app/src $(TEST_CXXFLAGS)
+cxxflags   = -std=c++20 -Ifcgi-app/src -I$(build)/app $(CPPFLAGS) $(warnings) $(hardening) $(sanitizer) $(CXXFLAGS) -MMD -MP
+unit_cxxflags = -DBOOST_TEST_DYN_LINK -Itests/unit $(TEST_CXXFLAGS)
+side_cxxflags = $(TEST_CXXFLAGS)
 ldflags    = -pie -Wl,-z,relro,-z,now $(sanitizer) $(LDFLAGS)
 libraries := -lfcgi -lpqxx -lpq -lpthread
 
-app_objects  := $(patsubst fcgi-app/src/%.cpp,$(build)/app/%.o,$(sort $(wildcard fcgi-app/src/*.cpp)))
+app_source   := $(sort $(wildcard fcgi-app/src/*.cpp fcgi-app/src/*/*.cpp))
+unit_source  := $(sort $(wildcard tests/unit/*.cpp tests/unit/*/*.cpp))
+app_objects  := $(app_source:fcgi-app/src/%.cpp=$(build)/app/%.o)
 core_objects := $(filter-out %/main.o,$(app_objects))
-unit_objects := $(patsubst tests/unit/%.cpp,$(build)/unit/%.o,$(sort $(wildcard tests/unit/*.cpp)))
+unit_objects := $(unit_source:tests/unit/%.cpp=$(build)/unit/%.o)
 fuzz_targets := $(patsubst tests/fuzz/%.cpp,$(build)/%,$(sort $(wildcard tests/fuzz/*.cpp)))
 bench_source := $(wildcard tests/bench/*.cpp tests/bench/*/*.cpp tests/bench/*/*/*.cpp)
 bench_built  := $(patsubst tests/%.cpp,$(build)/%,$(bench_source))
 # Programs that `make test` does not run, but that must compile: nobody else would notice.
 side_objects := $(patsubst tests/%.cpp,$(build)/%.o,$(wildcard tests/fuzz/*.cpp) $(bench_source))
-formatted    := fcgi-app/src/*.[ch]pp $(wildcard tests/unit/*.[ch]pp tests/fuzz/*.[ch]pp) $(bench_source)
+formatted    := $(wildcard fcgi-app/src/*.[ch]pp fcgi-app/src/*/*.[ch]pp tests/unit/*.[ch]pp tests/unit/*/*.[ch]pp tests/fuzz/*.[ch]pp) $(bench_source)
 
 # What installs or runs things is a list of steps in order; only the compiling inside is parallel. $(call compile,WHAT): one at a time, so
 # that two `make start` in one checkout do not write the same objects; nobody waits for the lock who has nothing to compile.
@@ -95,8 +97,8 @@ endif
 # For clangd and its like: how each source is compiled, in the variant that was built last.
 json     = "$(subst ",\",$(subst \,\\,$1))"
 command  = $(comma){"directory": $(call json,$(CURDIR)), "file": $(call json,$1), "command": $(call json,$(CXX) $(cxxflags) $2 -c $1)}
-commands = $(foreach source,$(wildcard fcgi-app/src/*.cpp),$(call command,$(source))) \
-	$(foreach source,$(wildcard tests/unit/*.cpp),$(call command,$(source),$(unit_cxxflags))) \
+commands = $(foreach source,$(app_source),$(call command,$(source))) \
+	$(foreach source,$(unit_source),$(call command,$(source),$(unit_cxxflags))) \
 	$(foreach source,$(wildcard tests/fuzz/*.cpp) $(bench_source),$(call command,$(source),$(side_cxxflags)))
 database := [$(subst ^$(comma),,^$(strip $(commands)))]
 ifneq ($(or $(only_looks),$(database)),$(or $(only_looks),$(file <compile_commands.json)))
@@ -261,13 +263,16 @@ $(build)/app/%.o: fcgi-app/src/%.cpp $(build)/flags
 	$(announce)
 	$(quiet)$(CXX) $(cxxflags) -c $< -o $@
 
-# The app's SQL in it, the machinery's and the service's: each statement's name and text.
-$(build)/app/statements.hpp: sql/machinery/statements.sql sql/statements.sql Makefile
+# SQL as C++: each statement a type.
+$(build)/app/machinery_statements.hpp: sql/machinery/statements.sql fcgi-app/statements
 	@mkdir -p $(@D)
-	$(quiet)(echo 'constexpr const char* statements[][2] = {'; \
-		sed -n '/^PREPARE/,/;$$/ { s/^PREPARE \(.*\) AS$$/{"\1", R"sql(/; s/;$$/)sql"},/; p; }' $(filter %.sql,$^); echo '};') >$@
+	$(quiet)awk -v namespace=machinery -f fcgi-app/statements $< >$@
 
-$(build)/app/postgres_database.o: $(build)/app/statements.hpp
+$(build)/app/statements.hpp: sql/statements.sql fcgi-app/statements
+	@mkdir -p $(@D)
+	$(quiet)awk -v namespace=statements -f fcgi-app/statements $< >$@
+
+$(app_objects): | $(build)/app/machinery_statements.hpp $(build)/app/statements.hpp
 
 $(build)/unit/%.o: tests/unit/%.cpp $(build)/flags
 	@mkdir -p $(@D)
@@ -278,9 +283,9 @@ $(build)/unit/%.o: tests/unit/%.cpp $(build)/flags
 $(build)/bench/%.o: tests/bench/%.cpp $(build)/flags
 	@mkdir -p $(@D)
 	$(announce)
-	$(quiet)$(CXX) $(cxxflags) -Ifcgi-app/src -c $< -o $@
+	$(quiet)$(CXX) $(cxxflags) -c $< -o $@
 
-$(build)/bench/empty/empty: $(core_objects)
+$(build)/bench/empty/empty: $(filter $(foreach folder,base http fastcgi,$(build)/app/$(folder)/%),$(core_objects))
 $(bench_built): %: %.o
 	$(call link)
 

@@ -2,8 +2,8 @@
 // people. The only file that looks at the environment; knows nothing of what a setting does. Before there are threads.
 #pragma once
 
-#include "fcgi_server.hpp"
-#include "lane.hpp"
+#include "fastcgi/server.hpp"
+#include "postgres/lane.hpp"
 
 #include <chrono>
 #include <map>

@@ -1,192 +1,49 @@
-// The whole process, in order: settings, signals, the parts from the bottom up, then waiting for the signal
-// that ends it. Reading main() tells what it consists of and how it stops.
+// The visitors' process: its parts from the bottom up, then waiting for the signal that ends it. Reading serve() tells what it
+// consists of and how it stops.
+#include "base/log.hpp"
+#include "base/watchdog.hpp"
 #include "config.hpp"
-#include "fcgi_server.hpp"
-#include "handlers.hpp"
-#include "health.hpp"
-#include "log.hpp"
-#include "postgres_database.hpp"
-#include "router.hpp"
-#include "store.hpp"
+#include "fastcgi/server.hpp"
+#include "http/router.hpp"
+#include "postgres/health.hpp"
+#include "program.hpp"
 #include "version.hpp"
-#include "watchdog.hpp"
-
-#include <malloc.h>
-#include <pthread.h>
-#include <sys/resource.h>
-#include <unistd.h>
-#include <algorithm>
-#include <csignal>
-#include <cstdio>
-#include <exception>
-#include <functional>
-#include <sstream>
-#include <string>
-#include <string_view>
-#include <vector>
+#include "visitors/handlers.hpp"
+#include "visitors/postgres_book.hpp"
+#include "visitors/store.hpp"
 
 namespace {
 
-using namespace std::chrono_literals;
+using namespace app;
 
-constexpr std::string_view help_text =
-    "fcgi-app: the visitor register's FastCGI responder. Settings come from the environment: the limits of\n"
-    ".env.example; APP_LISTEN and APP_HEALTH_LISTEN, host:port or unix:/path; APP_LOG_FILE, a path (none: the\n"
-    "log is standard error); PGPASSWORD_FILE, and libpq's PGHOST, PGPORT, PGDATABASE, PGUSER.\n"
-    "  fcgi-app               serve until SIGTERM or SIGINT; SIGHUP opens APP_LOG_FILE anew\n"
-    "  fcgi-app --probe       is a running one ready? It is asked for /health; exit status 0 if it is, 1 if not\n"
-    "  fcgi-app --probe=live  is it alive? Whether it answers requests that need no database; 0 if it does, 1 if not\n"
-    "  fcgi-app --version     print the version\n";
-
-// A search is given up, with its total and then without, after half a second each; where it waits for a lock, before
-// that: what is too slow and what is held up are told apart.
-constexpr auto search_statement_ms = 500ms;
-constexpr auto search_lock_ms = 250ms;
-// health.hpp says what these make together.
-constexpr auto health_call_ms = 1000ms;
-constexpr auto health_connect_ms = 1300ms;
-constexpr auto probe_ms = 2000ms;
-// How long the log may be whole again, with nothing to write, before it says how many lines were dropped.
-constexpr auto log_report_ms = 500ms;
-
-// Blocked in every thread, since each inherits it; taken by await_end().
-sigset_t block_signals() {
-    sigset_t awaited;
-    sigemptyset(&awaited);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&awaited, signal);
-    pthread_sigmask(SIG_BLOCK, &awaited, nullptr);
-    std::signal(SIGPIPE, SIG_IGN);  // a peer that has gone is an error of the write
-    return awaited;
-}
-
-// Returns the signal that ends the process. Meanwhile SIGHUP opens the log anew, if it is in a file.
-int await_end(const sigset_t& awaited, const std::string& log_file, app::Log& log) {
-    const timespec pause{.tv_sec = 0, .tv_nsec = std::chrono::nanoseconds(log_report_ms).count()};
-    while (true) {
-        const int signal = ::sigtimedwait(&awaited, nullptr, &pause);
-        if (signal == SIGTERM || signal == SIGINT) return signal;
-        if (signal == SIGHUP && !log_file.empty()) log.reopen(log_file);
-        log.report_dropped();
-    }
-}
-
-bool is_ready(const app::Config& config) { return app::fcgi_probe(config.health_listen, "GET", "/health", probe_ms); }
-
-// What both responders answer without the database, each through its gate, a worker and its router.
-bool is_alive(const app::Config& config) {
-    return app::fcgi_probe(config.listen, "OPTIONS", "/api", probe_ms) &&
-           app::fcgi_probe(config.health_listen, "OPTIONS", "/health", probe_ms);
-}
-
-// Every FastCGI connection is a descriptor, and a shell's limit is lower than what the system allows.
-void raise_limit_of_open_files() {
-    rlimit limit{};
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-// A thread that is woken waits until whoever has the core rests or has had its share, instead of taking the core from it. So
-// nginx comes to hand over all that it has, and each turn and each batch here is larger (tests/bench/README.md). For threads made
-// from here on; where the system refuses it, all is only slower.
-void take_no_core_from_others() {
-    const sched_param none{};
-    pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
-}
-
-// What the three kinds of connections ask for.
-struct Connections {
-    app::PostgresSettings usual;
-    app::PostgresSettings for_search;
-    app::PostgresSettings for_health;
-};
-
-Connections connections_of(const app::Config& config) {
-    // A slow statement ends with an error on a good connection rather than with a connection that is cut.
-    const auto statement_ms = config.database_call_ms * 7 / 8;
-    const app::PostgresSettings usual{.password_file = config.password_file,
-                                      .call_ms = config.database_call_ms,
-                                      .statement_ms = statement_ms,
-                                      .lock_ms = std::min(statement_ms, app::PostgresSettings().lock_ms)};
-    Connections connections{usual, usual, usual};
-    connections.for_search.statement_ms = search_statement_ms;
-    connections.for_search.lock_ms = search_lock_ms;
-    connections.for_search.plan_cache_mode = "force_custom_plan";  // which plan is good depends on the text
-    connections.for_health.connect_ms = health_connect_ms;
-    connections.for_health.call_ms = connections.for_health.statement_ms = health_call_ms;
-    connections.for_health.asks_for_privileges = true;
-    return connections;
-}
-
-void serve(const app::Config& config, const sigset_t& awaited, app::Log& log) {
-    raise_limit_of_open_files();
-    take_no_core_from_others();
-    // What a burst of requests took is kept for the next one: given back and taken again, it costs a twentieth of each.
-    mallopt(M_TRIM_THRESHOLD, 8 * 1024 * 1024);
-
-    app::Watchdog watchdog;
-    const auto connect = [&watchdog](const app::PostgresSettings& settings) {
-        return [&watchdog, settings] { return app::connect_postgres(settings, watchdog); };
+void serve(const Config& config, Log& log, const AwaitEnd& await_end) {
+    Watchdog watchdog;
+    Lanes lanes(log);
+    const Connections connections = connections_of(config, "visitors", book_statements());
+    const auto connect = [&watchdog](const PostgresSettings& settings) {
+        return [&watchdog, settings] { return open_book(settings, watchdog); };
     };
-    const Connections connections = connections_of(config);
+    Store store(config.lane, config.batch_max_rows, connect(connections.usual), connect(connections.for_search), lanes,
+                log);
+    HealthLane health(health_limits, health_limits.queue_max, connect_for_health(connections.for_health, watchdog),
+                      lanes, check_health());
 
-    app::DatabaseState database_state(log);
-    app::Store store(config.lane, config.batch_max_rows, connect(connections.usual), connect(connections.for_search),
-                     database_state, log);
-    // Asks for privileges until it has been told once that they are there: to plan all statements takes long, and a
-    // connection that was lost is to be back soon.
-    const auto connect_for_health = [&watchdog, settings = connections.for_health]() mutable {
-        auto database = app::connect_postgres(settings, watchdog);
-        settings.asks_for_privileges = false;
-        return database;
-    };
-    app::Lane<app::HealthCheck> health(app::health_limits, app::health_limits.queue_max, connect_for_health,
-                                       database_state, app::check_health());
+    const VisitorService service{store, config.admin_token, version, log};
+    const auto answer = [&](const ExchangePtr& exchange) { route(visitor_routes(), service, log, exchange); };
+    const auto answer_health = [&](const ExchangePtr& exchange) { route(health_routes(), health, log, exchange); };
+    FcgiServer server(config.listen, config.server, answer, watchdog, log);
+    FcgiServer health_server(config.health_listen, limits_of_health_responder(config), answer_health, watchdog, log);
+    log.info("ready", {{"version", version}, {"listen", config.listen}, {"threads", config.server.threads}});
 
-    const auto router = std::bind_front(app::route, app::make_routes(store, config.admin_token, log), std::ref(log));
-    const std::vector<app::Route> health_routes{
-        {"GET", "/health", [&health](const app::ExchangePtr& exchange) { health.push({{exchange}}); }}};
-    const auto health_router = std::bind_front(app::route, health_routes, std::ref(log));
-
-    app::FcgiServer server(config.listen, config.server, router, watchdog, log);
-    app::FcgiServer health_server(config.health_listen,
-                                  {.threads = 1,
-                                   .connections_max = 64,
-                                   .request_read_ms = config.server.request_read_ms,
-                                   .drain_ms = 0ms,
-                                   .half_closed_waits = true},
-                                  health_router, watchdog, log);
-    log.info("ready", {{"version", app::version}, {"listen", config.listen}, {"threads", config.server.threads}});
-
-    log.info("stopping", {{"signal", await_end(awaited, config.log_file, log)}});
+    log.info("stopping", {{"signal", await_end()}});
     server.drain();
-    health.stop();
-    store.close();
+    lanes.close();
     health_server.drain();
-    health.close();
     log.info("stopped", {});
 }
 
 }  // namespace
 
-int main(int argc, char** argv) try {
-    const std::string_view argument = argc > 1 ? argv[1] : "";
-    if (argument == "--version") return std::printf("fcgi-app %s\n", app::version.data()), 0;
-    if (argument == "--help") return std::fputs(help_text.data(), stdout), 0;
-    if (!argument.empty() && argument != "--probe" && argument != "--probe=live")
-        return std::fputs(help_text.data(), stderr), 2;
-
-    const app::Config config = app::parse_config(app::environment());
-    if (argument == "--probe") return is_ready(config) ? 0 : 1;
-    if (argument == "--probe=live") return is_alive(config) ? 0 : 1;
-    const sigset_t awaited = block_signals();
-    app::Log log(STDERR_FILENO);
-    if (!config.log_file.empty()) log.reopen(config.log_file);
-    serve(config, awaited, log);
-    return 0;
-} catch (const std::exception& error) {
-    std::istringstream reasons(error.what());
-    for (std::string reason; std::getline(reasons, reason);)
-        app::Log(STDERR_FILENO).error("not_started", {{"reason", std::string_view(reason)}});
-    return 1;
+int main(int argc, char** argv) {
+    return run(argc, argv, {"the visitor register's FastCGI responder", list_of(visitor_routes())}, serve);
 }

@@ -1,5 +1,5 @@
 // Fuzzes the gate: bytes from a socket, which must get a verdict without a crash, and the same one each time.
-#include "gate.hpp"
+#include "fastcgi/gate.hpp"
 
 #include <cstdint>
 #include <cstdlib>

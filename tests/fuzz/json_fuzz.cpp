@@ -1,6 +1,9 @@
 // Any bytes as a body, and as a text to be written. Aborts where what is promised does not hold.
-#include "encoding.hpp"
-#include "json.hpp"
+#include "base/encoding.hpp"
+#include "base/json_text.hpp"
+#include "base/text.hpp"
+#include "http/problem.hpp"
+#include "visitors/visitor.hpp"
 
 #include <cstdint>
 #include <cstdlib>
@@ -19,7 +22,7 @@ void check_problem(const app::Problem& problem) {
 // What is read is a name by the rule, and written it reads the same.
 void check_name_read(const std::string& name) {
     require(app::is_utf8(name) && app::trim(name) == name);
-    require(app::check_name(name) == app::NameFault::none);
+    require(app::check_text(name, app::name_rule) == app::TextFault::none);
     std::string body = R"({"name":)";
     app::append_json_string(body, name);
     const auto again = app::parse_new_visitor(body + '}');

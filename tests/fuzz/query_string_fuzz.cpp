@@ -1,8 +1,9 @@
 // Any bytes as a query string, an id and a condition. Aborts where what is promised does not hold.
-#include "encoding.hpp"
-#include "etag.hpp"
-#include "parameter.hpp"
-#include "query_string.hpp"
+#include "base/encoding.hpp"
+#include "base/parameter.hpp"
+#include "http/etag.hpp"
+#include "http/query.hpp"
+#include "visitors/visitor.hpp"
 
 #include <cstdint>
 #include <cstdlib>

@@ -1,7 +1,7 @@
 // An Exchange that keeps what it was answered, for tests to look at and to wait for.
 #pragma once
 
-#include "http.hpp"
+#include "http/http.hpp"
 
 #include <atomic>
 #include <future>

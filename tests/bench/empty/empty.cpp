@@ -2,7 +2,7 @@
 // the page that the real one sends. What it costs is nginx, FastCGI, the gate and the threads, and nothing behind
 // them; it must not know the store or a database. The handler runs on the responder's workers.
 //   usage: empty unix:/path FILE THREADS
-#include "fcgi_server.hpp"
+#include "fastcgi/server.hpp"
 
 #include <pthread.h>
 #include <unistd.h>

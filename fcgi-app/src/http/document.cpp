@@ -1,0 +1,33 @@
+// If-Match and If-None-Match, and the headers of a document.
+#include "http/document.hpp"
+
+#include "http/etag.hpp"
+#include "http/router.hpp"
+
+#include <utility>
+
+namespace app {
+
+Document document_of(std::string body) {
+    std::string etag = strong_etag(body);
+    return {.body = std::make_shared<const std::string>(std::move(body)), .etag = std::move(etag)};
+}
+
+// If-Match goes first (RFC 9110, 13.2.2). A 304 has the headers that tell its document apart, and nothing of what is in it
+// (15.4.5).
+void answer_document(Exchange& exchange, const Document& document, Log& log) {
+    if (!if_match(exchange.request.header("If-Match"), document.etag)) {
+        return refuse(exchange, {.status = 412, .detail = "The document is not the one that If-Match names."}, log);
+    }
+    Response response{.status = 200, .headers = {{"ETag", document.etag}, {"Cache-Control", "no-cache"}}};
+    if (!document.next.empty()) response.headers.push_back({"Link", '<' + document.next + ">; rel=\"next\""});
+    if (if_none_match(exchange.request.header("If-None-Match"), document.etag)) {
+        response.status = 304;
+    } else {
+        response.headers.push_back({"Content-Type", "application/json"});
+        response.body = document.body;
+    }
+    exchange.respond(response);
+}
+
+}  // namespace app

@@ -1,0 +1,26 @@
+// What a request must be before anyone looks at what it asks: from our own site, with a good key, the admin's, a JSON body of a
+// bounded size. Each gives the problem, or none. Knows no resource. Pure functions: any thread.
+#pragma once
+
+#include "http/http.hpp"
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace app {
+
+// A person's page may not change anything here through a browser that is on another site (Fetch Metadata's Sec-Fetch-Site).
+std::optional<Problem> refuse_other_sites(const Request& request);
+
+// Idempotency-Key: none, or 1 to 64 visible ASCII characters.
+std::optional<Problem> refuse_key(std::string_view key);
+
+// Authorization must be the bearer of `admin_token` (RFC 6750); where that is empty, nobody is.
+std::optional<Problem> refuse_strangers(const Request& request, std::string_view admin_token);
+
+// 413, and 415 for a body that is not application/json in UTF-8; an empty body is neither.
+std::optional<Problem> refuse_body(const Request& request, std::size_t bytes_max);
+
+}  // namespace app

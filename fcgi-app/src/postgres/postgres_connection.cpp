@@ -1,0 +1,410 @@
+// libpqxx, 6.4 to 7.10. Statements are prepared on the connection and, but for transact(), run outside of a transaction block:
+// each is its own transaction, one round trip, and is committed when it returns.
+#include "postgres/postgres_connection.hpp"
+
+#include "base/encoding.hpp"
+#include "base/secret.hpp"
+#include "machinery_statements.hpp"
+
+#if __has_include(<libpq-fe.h>)
+#include <libpq-fe.h>
+#else
+#include <postgresql/libpq-fe.h>  // Debian's place
+#endif
+#include <poll.h>
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+#include <optional>
+#include <pqxx/pqxx>
+#include <string_view>
+#include <utility>
+
+namespace app {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Here stand the differences between libpqxx's versions.
+#if PQXX_VERSION_MAJOR < 7
+// A connection that libpq has made, and that is never made anew.
+class LibpqxxConnection final : public pqxx::connection_base {
+public:
+    explicit LibpqxxConnection(PGconn* made) : pqxx::connection_base(policy_), policy_(made) { init(); }
+    ~LibpqxxConnection() { close(); }
+
+private:
+    struct Policy final : pqxx::connectionpolicy {
+        explicit Policy(PGconn* connection) : pqxx::connectionpolicy(std::string()), made(connection) {}
+        handle do_startconnect(handle known) override {
+            return known != nullptr ? known : std::exchange(made, nullptr);
+        }
+        handle do_completeconnect(handle known) override { return known; }
+
+        PGconn* made;
+    };
+    Policy policy_;
+};
+
+LibpqxxConnection adopt(PGconn* made) { return LibpqxxConnection(made); }
+#else
+using LibpqxxConnection = pqxx::connection;
+
+LibpqxxConnection adopt(PGconn* made) { return pqxx::connection::seize_raw_connection(made); }
+#endif
+
+// Before 7.0 libpqxx would prepare a statement at its first use only, and a connection to an incomplete schema would
+// pass for a good one, to be lost and made anew at each question.
+void prepare(LibpqxxConnection& connection, std::span<const Prepared> statements) {
+    for (const Prepared& statement : statements) {
+        connection.prepare(statement.name, statement.sql);
+#if PQXX_VERSION_MAJOR < 7
+        connection.prepare_now(statement.name);
+#endif
+    }
+}
+
+// A server that ends says so to whom it has not been asked by, and libpq would print that between the lines of the log.
+#if PQXX_VERSION_MAJOR * 100 + PQXX_VERSION_MINOR >= 710
+struct NoNotices {
+    explicit NoNotices(LibpqxxConnection& connection) {
+        connection.set_notice_handler([](auto) {});
+    }
+};
+#else
+using NoNotices = pqxx::quiet_errorhandler;
+#endif
+
+template <class Kind>
+bool is(const std::exception& error) {
+    return dynamic_cast<const Kind*>(&error) != nullptr;
+}
+
+// Of some errors libpqxx keeps the kind alone; of which, differs between its versions.
+std::string sqlstate_of(const std::exception& error) {
+    const auto* of_statement = dynamic_cast<const pqxx::sql_error*>(&error);
+    if (of_statement != nullptr && !of_statement->sqlstate().empty()) return of_statement->sqlstate();
+    if (is<pqxx::insufficient_privilege>(error)) return "42501";
+    if (is<pqxx::statement_completion_unknown>(error)) return "40003";
+    if (is<pqxx::transaction_rollback>(error)) return "40000";
+    if (is<pqxx::too_many_connections>(error)) return "53300";
+    if (is<pqxx::broken_connection>(error)) return "08000";
+    return {};
+}
+
+// Of a null pointer it makes NULL.
+pqxx::result run(pqxx::transaction_base& transaction, const char* statement, const std::vector<const char*>& texts) {
+#if PQXX_VERSION_MAJOR * 100 + PQXX_VERSION_MINOR >= 709
+    pqxx::params parameters;
+    parameters.append_multi(texts);
+    return transaction.exec(pqxx::prepped{statement}, parameters);
+#else
+    return transaction.exec_prepared(statement, pqxx::prepare::make_dynamic_params(texts));
+#endif
+}
+
+// An answer of another form than was asked for: a fault of the schema or of a row, of which the log tells.
+DatabaseError odd(const std::string& what) {
+    return {DatabaseFault::busy, "the database answers otherwise than asked: " + what};
+}
+
+bool has_form(std::string_view text, std::string_view form) {
+    return std::ranges::equal(text, form,
+                              [](char c, char wanted) { return wanted == '0' ? '0' <= c && c <= '9' : c == wanted; });
+}
+
+const pqxx::result& result_of(const std::shared_ptr<const void>& result) {
+    return *static_cast<const pqxx::result*>(result.get());
+}
+
+pqxx::row::size_type place_of(std::size_t column) { return static_cast<pqxx::row::size_type>(column); }
+
+// By what the server said on a connection with which it goes on: unless it says so itself, nothing was done.
+DatabaseFault fault_of(const std::string& sqlstate) {
+    const std::string_view state_class = std::string_view(sqlstate).substr(0, 2);
+    if (sqlstate == "40003" || sqlstate.starts_with("57P")) return DatabaseFault::lost;
+    if (sqlstate == "V0001") return DatabaseFault::altered;
+    if (sqlstate == "57014") return DatabaseFault::slow;
+    // No fault of the name: an id that somebody inserted by hand (the next may be free), or no ids left.
+    if (sqlstate == "23505" || sqlstate == "2200H") return DatabaseFault::busy;
+    if (state_class == "22" || state_class == "23") return DatabaseFault::rejected;
+    // No lock in time, deadlock, out of resources: a later try may succeed.
+    if (sqlstate == "55P03" || state_class == "40" || state_class == "53") return DatabaseFault::busy;
+    return DatabaseFault::refused;
+}
+
+std::string first_line(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
+
+// A value in libpq's connection string.
+std::string conninfo_value(const std::string& value) { return '\'' + escaped(value, "'\\", '\\') + '\''; }
+
+// One of those that libpq's environment names.
+struct Host {
+    std::string name, address, port;
+};
+
+std::vector<std::string> split(const char* list) {
+    std::string_view rest = list != nullptr ? list : "";
+    std::vector<std::string> parts;
+    for (auto comma = rest.find(','); comma != rest.npos; comma = rest.find(',')) {
+        parts.emplace_back(rest.substr(0, comma));
+        rest.remove_prefix(comma + 1);
+    }
+    parts.emplace_back(rest);
+    return parts;
+}
+
+// libpq would try all of them at one go, for 2 s at least each.
+std::vector<Host> hosts() {
+    const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(PQconndefaults(), &PQconninfoFree);
+    const auto list_of = [&](std::string_view keyword) {
+        const PQconninfoOption* option = options.get();
+        while (option->keyword != nullptr && option->keyword != keyword) ++option;
+        return split(option->keyword != nullptr ? option->val : nullptr);
+    };
+    if (!options) throw DatabaseError(DatabaseFault::refused, "no memory for libpq's settings");
+    const auto names = list_of("host"), addresses = list_of("hostaddr"), ports = list_of("port");
+    const std::size_t count = std::max(names.size(), addresses.size());
+    const auto at = [&](const std::vector<std::string>& list, std::size_t i, bool one_for_all) {
+        if (list.size() == count) return list[i];
+        if (list.size() == 1 && (one_for_all || list[0].empty())) return list[0];
+        throw DatabaseError(DatabaseFault::refused, "PGHOST, PGHOSTADDR and PGPORT do not have equally many entries");
+    };
+    std::vector<Host> all;
+    for (std::size_t i = 0; i < count; ++i)
+        all.push_back({at(names, i, false), at(addresses, i, false), at(ports, i, true)});
+    return all;
+}
+
+// What the statements rely on, whatever is set for the role, the database or the server. A space in a value needs a
+// backslash.
+constexpr const char* pinned_settings[] = {
+    "search_path=public,pg_temp",
+    "default_transaction_isolation=read\\ committed",
+    "default_transaction_deferrable=off",
+    "array_nulls=on",
+    "standard_conforming_strings=on",
+    "timezone=UTC",
+    "datestyle=ISO",
+    "intervalstyle=postgres",
+    "row_security=on",
+};
+
+std::string connection_string(const PostgresSettings& settings, const Host& host) {
+    // Keepalives and tcp_user_timeout find a host that is gone.
+    std::string text =
+        "client_encoding=UTF8 keepalives_idle=10 keepalives_interval=3 keepalives_count=3 tcp_user_timeout=8000";
+    text += " application_name=" + conninfo_value(settings.name);
+    text += " host=" + conninfo_value(host.name) + " hostaddr=" + conninfo_value(host.address);
+    text += " port=" + conninfo_value(host.port);
+    if (!settings.password_file.empty()) text += " password=" + conninfo_value(read_secret(settings.password_file));
+    std::string options;
+    for (const char* setting : pinned_settings) options += std::string("-c ") + setting + ' ';
+    options += "-c statement_timeout=" + std::to_string(settings.statement_ms.count());
+    options += " -c lock_timeout=" + std::to_string(settings.lock_ms.count());
+    options += " -c plan_cache_mode=" + settings.plan_cache_mode;
+    return text + " options=" + conninfo_value(options);
+}
+
+void wait_for(const PGconn* connection, PostgresPollingStatusType what, Clock::time_point until) {
+    pollfd server{.fd = PQsocket(connection), .events = POLLIN, .revents = 0};
+    if (what == PGRES_POLLING_WRITING) server.events = POLLOUT;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
+    if (left <= 0 || ::poll(&server, 1, static_cast<int>(left)) == 0)
+        throw DatabaseError(DatabaseFault::refused, "no connection in time to " + std::string(PQhost(connection)));
+}
+
+// Not PQconnectdb(): nothing could end that before its time.
+LibpqxxConnection connect_until(const std::string& settings, Clock::time_point until) {
+    std::unique_ptr<PGconn, decltype(&PQfinish)> connection(PQconnectStart(settings.c_str()), &PQfinish);
+    if (!connection) throw DatabaseError(DatabaseFault::refused, "no memory for a connection");
+    // libpq would print what a server says at its end between the lines of the log.
+    PQsetNoticeProcessor(
+        connection.get(), [](void*, const char*) {}, nullptr);
+    auto what = PQstatus(connection.get()) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
+    while (what == PGRES_POLLING_READING || what == PGRES_POLLING_WRITING) {
+        wait_for(connection.get(), what, until);
+        what = PQconnectPoll(connection.get());
+    }
+    if (what == PGRES_POLLING_FAILED)
+        throw DatabaseError(DatabaseFault::refused, first_line(PQerrorMessage(connection.get())));
+    return adopt(connection.release());
+}
+
+}  // namespace
+
+std::size_t Cells::rows() const { return static_cast<std::size_t>(result_of(result_).size()); }
+std::size_t Cells::columns() const { return static_cast<std::size_t>(result_of(result_).columns()); }
+bool Cells::is_null(std::size_t row, std::size_t column) const {
+    return result_of(result_)[static_cast<pqxx::result::size_type>(row)][place_of(column)].is_null();
+}
+std::string_view Cells::text(std::size_t row, std::size_t column) const {
+    return result_of(result_)[static_cast<pqxx::result::size_type>(row)][place_of(column)].c_str();
+}
+
+std::int64_t number_of(std::string_view text) {
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(text.begin(), text.end(), number);
+    if (error != std::errc() || end != text.end()) throw odd("a number is \"" + std::string(text) + '"');
+    return number;
+}
+
+bool flag_of(std::string_view text) { return text == "t"; }
+
+// PostgreSQL writes 2026-11-24 03:33:00.1234+00 (the connection's time zone is UTC), without zeros at the end.
+Time time_of(std::string_view timestamp) {
+    std::string time(timestamp.substr(0, timestamp.find('+')));
+    if (time.find('.') == std::string::npos) time += '.';
+    time.append(std::max<std::size_t>(time.size(), 26) - time.size(), '0');
+    if (!timestamp.ends_with("+00") || !has_form(time, "0000-00-00 00:00:00.000000"))
+        throw odd("a time is \"" + std::string(timestamp) + '"');
+    time[10] = 'T';
+    return {time + 'Z'};
+}
+
+void throw_odd(const std::string& what) { throw odd(what); }
+
+// What the connection's user does not see of libpqxx.
+class PostgresConnection::Session {
+public:
+    // All of it is done by then, or fails.
+    Session(const PostgresSettings& settings, const Host& host, Clock::time_point until, Watchdog& watchdog)
+        : watchdog_(watchdog),
+          call_ms_(settings.call_ms),
+          connection_(connect_until(connection_string(settings, host), until)) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
+        const Watchdog::Watch watch(watchdog_, connection_.sock(), left);
+        prepare(connection_, machinery::all);
+        prepare(connection_, settings.statements);
+        execute(machinery::allow_writes::sql_name, {});
+        check(machinery::check_server::sql_name);
+        if (std::ranges::any_of(settings.statements,
+                                [](const Prepared& statement) { return statement.name == schema; }))
+            check(schema.data());
+        if (settings.asks_for_privileges) check_privileges(settings.statements);
+    }
+
+    bool is_open() const {
+        pollfd server{.fd = connection_.sock(), .events = POLLRDHUP, .revents = 0};
+        return connection_.is_open() && ::poll(&server, 1, 0) == 0;
+    }
+
+    pqxx::result execute(const char* statement, const std::vector<const char*>& arguments) {
+        const Watchdog::Watch watch(watchdog_, connection_.sock(), call_ms_);
+        try {
+            if (transaction_) return run(*transaction_, statement, arguments);
+            pqxx::nontransaction alone(connection_);
+            return run(alone, statement, arguments);
+        } catch (const std::exception& error) {
+            fail(error);
+        }
+    }
+
+    void transact(const std::function<void()>& work) {
+        try {
+            {
+                const Watchdog::Watch watch(watchdog_, connection_.sock(), call_ms_);
+                transaction_.emplace(connection_);
+            }
+            work();
+            const Watchdog::Watch watch(watchdog_, connection_.sock(), call_ms_);
+            transaction_->commit();
+            transaction_.reset();
+        } catch (const DatabaseError&) {
+            undo();
+            throw;
+        } catch (const std::exception& error) {
+            undo();
+            fail(error);
+        }
+    }
+
+private:
+    static constexpr std::string_view schema = "check_schema";
+
+    void undo() {
+        const Watchdog::Watch watch(watchdog_, connection_.sock(), call_ms_);
+        transaction_.reset();
+    }
+
+    // A statement that gives what is wrong, or null.
+    void check(const char* statement) {
+        const pqxx::result found = execute(statement, {});
+        if (found.size() != 1) throw odd("nothing was checked");
+        if (!found[0][0].is_null()) throw DatabaseError(DatabaseFault::refused, found[0][0].c_str());
+    }
+
+    // By EXPLAIN, which checks what the role may do and does nothing: a missing grant is known, by its name, before
+    // anyone asks.
+    void check_privileges(std::span<const Prepared> statements) {
+        // The general plan: one for these nulls would count when PostgreSQL later decides which kind is cheaper.
+        std::string questions = "SET plan_cache_mode = force_generic_plan;";
+        for (const auto& [name, sql, parameters] : statements) {
+            std::string nulls;
+            for (int i = 0; i < parameters; ++i) nulls += i == 0 ? "NULL" : ", NULL";
+            questions += std::string("EXPLAIN EXECUTE ") + name + (nulls.empty() ? "" : '(' + nulls + ')') + ';';
+        }
+        try {
+            pqxx::nontransaction(connection_).exec(questions + "RESET plan_cache_mode");
+        } catch (const std::exception& error) {
+            fail(error);
+        }
+    }
+
+    // A server that gives up may have committed before, whatever its code says; and where there is no code, it has
+    // said nothing.
+    [[noreturn]] void fail(const std::exception& error) const {
+        const std::string what = first_line(error.what());
+        const std::string sqlstate = sqlstate_of(error);
+        const bool ended = !connection_.is_open() || what.starts_with("FATAL") || what.starts_with("PANIC");
+        if (ended || sqlstate.empty()) throw DatabaseError(DatabaseFault::lost, "the connection was lost: " + what);
+        if (sqlstate == "23505") throw IdTaken(DatabaseFault::busy, sqlstate + ' ' + what);
+        throw DatabaseError(fault_of(sqlstate), sqlstate + ' ' + what);
+    }
+
+    Watchdog& watchdog_;
+    const std::chrono::milliseconds call_ms_;
+    LibpqxxConnection connection_;
+    const NoNotices no_notices_{connection_};
+    std::optional<pqxx::work> transaction_;
+};
+
+// Each host has its share of the time that is left, so that the last one is reached however many are silent.
+PostgresConnection::PostgresConnection(const PostgresSettings& settings, Watchdog& watchdog) {
+    const auto until = Clock::now() + settings.connect_ms;
+    const std::vector<Host> all = hosts();
+    std::string reasons;
+    for (auto host = all.begin(); host != all.end(); ++host) {
+        const auto share = (until - Clock::now()) / (all.end() - host);
+        try {
+            session_ = std::make_unique<Session>(settings, *host, Clock::now() + share, watchdog);
+            return;
+        } catch (const std::exception& error) {
+            reasons += (reasons.empty() ? "" : "; ") + first_line(error.what());
+        }
+    }
+    throw DatabaseError(DatabaseFault::refused, reasons);
+}
+
+PostgresConnection::~PostgresConnection() = default;
+
+bool PostgresConnection::is_open() const { return session_->is_open(); }
+
+void PostgresConnection::ping() { call<machinery::ping_server>(); }
+
+bool PostgresConnection::is_unchanged() {
+    const auto now = call<machinery::current_snapshot>();
+    const std::string before = std::exchange(snapshot_, now.single().text(machinery::current_snapshot::snapshot));
+    return snapshot_ == before;
+}
+
+void PostgresConnection::transact(const std::function<void()>& work) { session_->transact(work); }
+
+Cells PostgresConnection::execute(const char* statement, std::initializer_list<Argument> arguments) {
+    std::vector<const char*> texts;
+    texts.reserve(arguments.size());
+    for (const Argument& argument : arguments) texts.push_back(argument.text());
+    return Cells(std::make_shared<const pqxx::result>(session_->execute(statement, texts)));
+}
+
+}  // namespace app
