@@ -9,7 +9,7 @@ from stack import sample
 # RFC 9110's phrases: the title of a problem whose type is about:blank.
 PHRASES = {400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 405: 'Method Not Allowed',
            412: 'Precondition Failed', 413: 'Content Too Large', 415: 'Unsupported Media Type',
-           422: 'Unprocessable Content', 429: 'Too Many Requests', 502: 'Bad Gateway', 503: 'Service Unavailable',
+           422: 'Unprocessable Content', 428: 'Precondition Required', 429: 'Too Many Requests', 502: 'Bad Gateway', 503: 'Service Unavailable',
            504: 'Gateway Timeout'}
 BLANK = 'about:blank'
 KEY_REUSED = '/problems/key-reused'

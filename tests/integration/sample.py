@@ -24,8 +24,9 @@ FILES = {'/': 'text/html; charset=utf-8', '/app.js': 'text/javascript; charset=u
 # Each path of the service, with the methods that Allow names.
 ROUTES = {'/api': 'GET HEAD OPTIONS', '/api/visitors': 'GET HEAD OPTIONS POST', '/api/visitors/1': 'DELETE GET HEAD OPTIONS',
           '/api/visitors.csv': 'GET HEAD OPTIONS', '/api/stats': 'GET HEAD OPTIONS', '/health': 'GET HEAD OPTIONS'}
-# What describes them all.
+# What describes them all, and the methods that it tells of in words, since every path has them.
 OPENAPI = 'html/openapi.json'
+UNDESCRIBED = set()
 # Types of problems besides those of the machinery.
 PROBLEMS = {'/problems/name-length', '/problems/name-characters', '/problems/search-too-broad'}
 

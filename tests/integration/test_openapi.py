@@ -45,7 +45,7 @@ class DocumentTest(unittest.TestCase):
         described = {path: template for path in sample.ROUTES for template in paths
                      if template == path or '{' in template and re.fullmatch(re.sub(r'{\w+}', '[^/]+', template), path)}
         self.assertEqual({path: paths[template] for path, template in described.items()},
-                         {path: set(methods.split()) for path, methods in sample.ROUTES.items()})
+                         {path: set(methods.split()) - sample.UNDESCRIBED for path, methods in sample.ROUTES.items()})
         self.assertEqual(set(described.values()), set(paths))
 
     def test_it_has_the_types_of_problems(self):
@@ -84,14 +84,15 @@ class DocumentTest(unittest.TestCase):
                     examples += 1
                     with self.subTest(path):
                         self.assertEqual(schema.errors(self.document, node['schema'], value), [])
-        self.assertGreater(examples, 20)
+        operations = [method for item in self.document['paths'].values() for method in item if method in METHODS]
+        self.assertGreaterEqual(examples, len(operations))
 
     def test_every_problem_shown_is_of_its_status(self):
         for item in self.document['paths'].values():
             for operation in (item[method] for method in item if method in METHODS):
                 for status, answer in operation['responses'].items():
                     media = self.resolve(answer).get('content', {}).get('application/problem+json')
-                    if media and status != 'default':
+                    if media and 'example' in media and status != 'default':
                         self.assertEqual(media['example']['status'], int(status))
 
 
@@ -146,8 +147,10 @@ class ServiceTest(DescribedTest):
             for parameter in (self.resolve(node) for node in item.get('get', {}).get('parameters', [])):
                 if parameter['in'] != 'query':
                     continue
-                bounds, name = parameter['schema'], parameter['name']
-                if bounds['type'] == 'integer':
+                bounds, name = self.resolve(parameter['schema']), parameter['name']
+                if 'enum' in bounds or 'pattern' in bounds:
+                    cases = [(value, 200) for value in bounds.get('enum', [])] + [('', 400), ('no such', 400)]
+                elif bounds['type'] == 'integer':
                     cases = [(bounds['minimum'], 200), (bounds['minimum'] - 1, 400), (bounds['maximum'], 200),
                              (bounds['maximum'] + 1, 400)]
                     if 'default' in bounds:

@@ -2,6 +2,12 @@
 -- makes of each a name with parameters and columns (`gives`). So that two apps never wait for each other crosswise amid
 -- their batches, whoever writes takes the lock 1 first (put_project by its trigger).
 
+-- What is wrong with the schema, or null; asked at each connection.
+-- gives: wrong
+PREPARE check_schema AS
+    SELECT CASE WHEN count(*) < 5 THEN 'triggers are absent or off: numbers would go wrong' END FROM pg_trigger
+    WHERE tgrelid IN ('projects'::regclass, 'tickets'::regclass) AND NOT tgisinternal AND tgenabled = 'O';
+
 -- No row where it would be the hundred and first. xmax is 0 in a row that this statement made.
 -- gives: key, title, tickets, is_new
 PREPARE put_project AS

@@ -88,6 +88,12 @@ class VisitorsServiceTest(DescribedTest, VisitorTest):
                         described.discard('422')
                     self.assertEqual(described - seen.get((template, method), set()), set())
 
+    def test_every_problem_is_shown(self):
+        for item in self.document['paths'].values():
+            for operation in (item[method] for method in item if method in METHODS):
+                for answer in map(self.resolve, operation['responses'].values()):
+                    self.assertIn('example', answer.get('content', {}).get('application/problem+json', {'example': None}))
+
     def test_the_key_s_bounds_and_the_examples_of_bodies_are_true(self):
         post = self.document['paths']['/api/visitors']['post']
         key = next(self.resolve(node) for node in post['parameters'] if self.resolve(node)['name'] == 'Idempotency-Key')
