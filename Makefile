@@ -12,6 +12,8 @@ SANITIZE ?=
 TEST_CXXFLAGS ?= -O0 -U_FORTIFY_SOURCE
 # Anything: show the commands, instead of a line for each file.
 V ?=
+# The folder of another service on the same machinery: build, start, backup and the like are then about that one.
+SERVICE ?=
 # The beginning of a file's name, or a file and a class: of `make integration`, `browser` and `faults`, these alone.
 ONLY ?=
 # Anything: a warning is an error (for whoever changes the code; another compiler's new warnings must stop no rebuild).
@@ -63,12 +65,22 @@ unit_source  := $(sort $(wildcard tests/unit/*.cpp tests/unit/*/*.cpp))
 app_objects  := $(app_source:fcgi-app/src/%.cpp=$(build)/app/%.o)
 core_objects := $(filter-out %/main.o,$(app_objects))
 unit_objects := $(unit_source:tests/unit/%.cpp=$(build)/unit/%.o)
+# Another service's program is made of its own sources and of the machinery, as it is.
+service      := $(patsubst %/,%,$(filter-out . ./,$(SERVICE)))
+own          := $(build)/services/$(notdir $(service))
+own_source   := $(if $(service),$(sort $(wildcard $(service)/src/*.cpp $(service)/src/*/*.cpp)))
+own_objects  := $(own_source:$(service)/src/%.cpp=$(own)/%.o)
+own_cxxflags  = -iquote $1/src -iquote $(build)/services/$(notdir $1)
+machinery    := $(filter $(addprefix $(build)/app/,base/% http/% fastcgi/% postgres/% config.o program.o),$(app_objects))
+program      := $(if $(service),$(own),$(build))/fcgi-app
+examples     := $(sort $(wildcard examples/*/src/*.cpp examples/*/src/*/*.cpp))
 fuzz_targets := $(patsubst tests/fuzz/%.cpp,$(build)/%,$(sort $(wildcard tests/fuzz/*.cpp)))
 bench_source := $(wildcard tests/bench/*.cpp tests/bench/*/*.cpp tests/bench/*/*/*.cpp)
 bench_built  := $(patsubst tests/%.cpp,$(build)/%,$(bench_source))
 # Programs that `make test` does not run, but that must compile: nobody else would notice.
 side_objects := $(patsubst tests/%.cpp,$(build)/%.o,$(wildcard tests/fuzz/*.cpp) $(bench_source))
-formatted    := $(wildcard fcgi-app/src/*.[ch]pp fcgi-app/src/*/*.[ch]pp tests/unit/*.[ch]pp tests/unit/*/*.[ch]pp tests/fuzz/*.[ch]pp) $(bench_source)
+formatted    := $(wildcard fcgi-app/src/*.[ch]pp fcgi-app/src/*/*.[ch]pp tests/unit/*.[ch]pp tests/unit/*/*.[ch]pp tests/fuzz/*.[ch]pp) $(bench_source) \
+	$(wildcard examples/*/src/*.[ch]pp examples/*/src/*/*.[ch]pp)
 
 # What installs or runs things is a list of steps in order; only the compiling inside is parallel. $(call compile,WHAT): one at a time, so
 # that two `make start` in one checkout do not write the same objects; nobody waits for the lock who has nothing to compile.
@@ -98,6 +110,7 @@ endif
 json     = "$(subst ",\",$(subst \,\\,$1))"
 command  = $(comma){"directory": $(call json,$(CURDIR)), "file": $(call json,$1), "command": $(call json,$(CXX) $(cxxflags) $2 -c $1)}
 commands = $(foreach source,$(app_source),$(call command,$(source))) \
+	$(foreach source,$(examples),$(call command,$(source),$(call own_cxxflags,$(firstword $(subst /src/, ,$(source)))))) \
 	$(foreach source,$(unit_source),$(call command,$(source),$(unit_cxxflags))) \
 	$(foreach source,$(wildcard tests/fuzz/*.cpp) $(bench_source),$(call command,$(source),$(side_cxxflags)))
 database := [$(subst ^$(comma),,^$(strip $(commands)))]
@@ -107,7 +120,7 @@ endif
 
 # How many files this make will compile: a dry run counts them, so that each line can say how many are left.
 ifndef only_looks
-to_compile := $(shell $(inner_make) --dry-run $(MAKECMDGOALS) | grep -c '^echo compile ')
+to_compile := $(shell $(inner_make) --dry-run SERVICE='$(SERVICE)' $(MAKECMDGOALS) | grep -c '^echo compile ')
 endif
 endif
 started =
@@ -124,14 +137,14 @@ help: ## Show this list
 run: ## Start as below, show the logs, stop on Ctrl-C (first time a few minutes, then under 10 s)
 	@$(script) local/check
 	@$(script) local/packages run build
-	@$(call compile,$(build)/fcgi-app)
-	@$(script) local/run $(build)/fcgi-app
+	@$(call compile,$(program))
+	@$(script) local/run $(program)
 
 start: ## Install what is missing, build, start PostgreSQL, the app and nginx (warm: under 3 s)
 	@$(script) local/check
 	@$(script) local/packages run build
-	@$(call compile,$(build)/fcgi-app)
-	@$(script) local/start $(build)/fcgi-app
+	@$(call compile,$(program))
+	@$(script) local/start $(program)
 
 stop: ## Let requests in flight complete, then stop everything (1 s, or as long as a request takes)
 	@$(script) local/stop
@@ -139,7 +152,7 @@ stop: ## Let requests in flight complete, then stop everything (1 s, or as long 
 status: ## One line per part; succeeds only if all are up and /health is 200 (at once)
 	@$(script) local/status
 
-build: $(build)/fcgi-app ## Compile the app to build/release/fcgi-app (a few minutes, then seconds)
+build: $(program) ## Compile the app to build/release/fcgi-app (a few minutes, then seconds)
 	@:
 
 check: ## What an edit needs: unit tests, fast lint, the quick integration tests (under a minute)
@@ -264,15 +277,26 @@ $(build)/app/%.o: fcgi-app/src/%.cpp $(build)/flags
 	$(quiet)$(CXX) $(cxxflags) -c $< -o $@
 
 # SQL as C++: each statement a type.
-$(build)/app/machinery_statements.hpp: sql/machinery/statements.sql fcgi-app/statements
+$(build)/app/machinery_statements.hpp: sql/machinery/statements.sql
+$(build)/app/statements.hpp: sql/statements.sql
+%statements.hpp: fcgi-app/statements
 	@mkdir -p $(@D)
-	$(quiet)awk -v namespace=machinery -f fcgi-app/statements $< >$@
-
-$(build)/app/statements.hpp: sql/statements.sql fcgi-app/statements
-	@mkdir -p $(@D)
-	$(quiet)awk -v namespace=statements -f fcgi-app/statements $< >$@
+	$(quiet)awk -v namespace=$(if $(findstring machinery,$@),machinery,statements) -f fcgi-app/statements $(filter %.sql,$^) >$@
 
 $(app_objects): | $(build)/app/machinery_statements.hpp $(build)/app/statements.hpp
+
+ifneq ($(service),)
+$(own)/fcgi-app: $(own_objects) $(machinery)
+	$(call link)
+
+$(own)/%.o: $(service)/src/%.cpp $(build)/flags
+	@mkdir -p $(@D)
+	$(announce)
+	$(quiet)$(CXX) $(call own_cxxflags,$(service)) $(cxxflags) -c $< -o $@
+
+$(own)/statements.hpp: $(service)/sql/statements.sql
+$(own_objects): | $(build)/app/machinery_statements.hpp $(own)/statements.hpp
+endif
 
 $(build)/unit/%.o: tests/unit/%.cpp $(build)/flags
 	@mkdir -p $(@D)
@@ -304,4 +328,4 @@ $(build)/fuzz/%.o: tests/fuzz/%.cpp $(build)/flags
 $(fuzz_targets): $(build)/%: $(build)/fuzz/%.o $(core_objects)
 	$(call link,-fsanitize=fuzzer)
 
--include $(app_objects:.o=.d) $(unit_objects:.o=.d) $(bench_built:=.d) $(fuzz_targets:$(build)/%=$(build)/fuzz/%.d)
+-include $(app_objects:.o=.d) $(own_objects:.o=.d) $(unit_objects:.o=.d) $(bench_built:=.d) $(fuzz_targets:$(build)/%=$(build)/fuzz/%.d)

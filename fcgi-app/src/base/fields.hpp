@@ -26,6 +26,9 @@ struct Field {
     std::string_view name;
     Member Value::*member;
 };
+// clang 14 finds this only where it is said.
+template <class Value, class Member>
+Field(std::string_view name, Member Value::*member) -> Field<Value, Member>;
 
 // fields(Field{"id", &Order::id}, Field{"text", &Order::text}, …)
 template <class... Fields>
