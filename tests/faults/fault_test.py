@@ -9,7 +9,7 @@ import unittest
 
 import stack as stacks
 from clients import HEALTH_S, SLOW, WHOLE_S, Clients
-from stack import children, sample, wait_until
+from stack import ROLE, children, wait_until
 
 # The reasons that one outage may have: ended, closed, nobody listens, recovering, no answer in time, ...
 REASONS_MAX = 8
@@ -118,10 +118,10 @@ class FaultTest(unittest.TestCase):
     def app_backends(self, condition='true'):
         """The pids of the database connections that the app has."""
         return [int(row[0]) for row in self.stack.sql(
-            f"SELECT pid FROM pg_stat_activity WHERE usename = '{sample.ROLE}' AND {condition}")]
+            f"SELECT pid FROM pg_stat_activity WHERE usename = '{ROLE}' AND {condition}")]
 
     def end_backends(self):
-        self.stack.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{sample.ROLE}'")
+        self.stack.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{ROLE}'")
 
     def limit_app(self, limit):
         """`limit` as prlimit takes it; the soft one alone, so that it can be lifted again. As the app's own user: root

@@ -18,7 +18,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__f
 
 from clients import SLOW, WHOLE_S, Addition, Clients
 from fault_test import FaultTest, alive, children, signal_all
-from stack import Stack, sample, wait_until
+from stack import ROLE, Stack, sample, wait_until
 
 # Room for what a soak of hours writes; memory is taken only as it fills.
 DISK_BYTES = 6 * 1024 ** 3
@@ -163,12 +163,12 @@ class Nemesis(FaultTest):
             self.configure('SET default_transaction_read_only = off; ALTER SYSTEM RESET default_transaction_read_only')
 
     def connections_used_up(self):
-        self.stack.sql(f'ALTER ROLE {sample.ROLE} CONNECTION LIMIT 0')
+        self.stack.sql(f'ALTER ROLE {ROLE} CONNECTION LIMIT 0')
         self.end_backends()
         try:
             self.hold()
         finally:
-            self.stack.sql(f'ALTER ROLE {sample.ROLE} CONNECTION LIMIT -1')
+            self.stack.sql(f'ALTER ROLE {ROLE} CONNECTION LIMIT -1')
 
     def disk_full(self):
         fill_disk(self.disk)
@@ -184,11 +184,11 @@ class Nemesis(FaultTest):
         self.configure(here + "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
         try:
             self.hold()
-            self.stack.sql(here + f"ALTER ROLE {sample.ROLE} SET synchronous_commit = 'local'")
+            self.stack.sql(here + f"ALTER ROLE {ROLE} SET synchronous_commit = 'local'")
             self.end_backends()
         finally:
             self.configure(here + 'ALTER SYSTEM RESET synchronous_standby_names')
-            self.stack.sql(here + f'ALTER ROLE {sample.ROLE} RESET synchronous_commit')
+            self.stack.sql(here + f'ALTER ROLE {ROLE} RESET synchronous_commit')
 
     def power_cut(self):
         self.stack.cut_power()

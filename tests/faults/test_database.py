@@ -7,7 +7,7 @@ import unittest
 
 from clients import ANSWER_S, API, NOTHING_DONE, SLOW, WHOLE_S
 from fault_test import FaultTest, alive, signal_all
-from stack import sample, wait_until
+from stack import ROLE, sample, wait_until
 
 
 class AwayTest(FaultTest):
@@ -137,11 +137,11 @@ class RefusingTest(FaultTest):
 
         def begin():
             # Without this the app would be the quicker one where a slot becomes free.
-            self.stack.sql(f'ALTER ROLE {sample.ROLE} CONNECTION LIMIT 0')
+            self.stack.sql(f'ALTER ROLE {ROLE} CONNECTION LIMIT 0')
             self.end_backends()
             wait_until(lambda: not self.app_backends(), 5, "the app's sessions have ended")
             wait_until(all_taken, 20 * SLOW, 'others have every slot')  # a psql for each
-            sessions[0].execute(f'ALTER ROLE {sample.ROLE} CONNECTION LIMIT -1;')
+            sessions[0].execute(f'ALTER ROLE {ROLE} CONNECTION LIMIT -1;')
 
         def end():
             while sessions:
@@ -151,7 +151,7 @@ class RefusingTest(FaultTest):
         self.stack.sql('ALTER SYSTEM SET max_connections = 14')
         self.addCleanup(self.kill, 'postgres', signal.SIGINT)
         self.addCleanup(self.configure, 'ALTER SYSTEM RESET max_connections')
-        self.addCleanup(self.stack.sql, f'ALTER ROLE {sample.ROLE} CONNECTION LIMIT -1')
+        self.addCleanup(self.stack.sql, f'ALTER ROLE {ROLE} CONNECTION LIMIT -1')
         self.addCleanup(end)
         self.kill('postgres', signal.SIGINT)
         wait_until(self.stack.healthy, 10, 'all is well with fewer connections')
@@ -159,16 +159,16 @@ class RefusingTest(FaultTest):
 
     def test_a_limit_of_connections_for_the_role(self):
         def begin():
-            self.stack.sql(f'ALTER ROLE {sample.ROLE} CONNECTION LIMIT 0')
+            self.stack.sql(f'ALTER ROLE {ROLE} CONNECTION LIMIT 0')
             self.end_backends()
 
-        self.go_through(begin, lambda: self.stack.sql(f'ALTER ROLE {sample.ROLE} CONNECTION LIMIT -1'), suffers=API,
+        self.go_through(begin, lambda: self.stack.sql(f'ALTER ROLE {ROLE} CONNECTION LIMIT -1'), suffers=API,
                         health_away=True, holds_s=3)
 
     def test_a_privilege_revoked(self):
         """Found out at a connection: not a new one for each request. Who deletes has another, which stays good."""
-        self.go_through(lambda: self.stack.sql(f'REVOKE INSERT ON {sample.TABLE} FROM {sample.ROLE}'),
-                        lambda: self.stack.sql(f'GRANT INSERT ON {sample.TABLE} TO {sample.ROLE}'), suffers=('add',), holds_s=2)
+        self.go_through(lambda: self.stack.sql(f'REVOKE INSERT ON {sample.TABLE} FROM {ROLE}'),
+                        lambda: self.stack.sql(f'GRANT INSERT ON {sample.TABLE} TO {ROLE}'), suffers=('add',), holds_s=2)
 
     def test_commits_that_a_power_cut_could_undo(self):
         """Such a server is not worked with, and the log says why."""

@@ -11,7 +11,7 @@ import unittest
 
 from clients import ANSWER_S, OUTCOME_UNKNOWN, SLOW
 from fault_test import FaultTest, alive
-from stack import sample, wait_until
+from stack import ROLE, sample, wait_until
 
 LOCAL = 'SET synchronous_commit = local; '  # what the test itself commits does not wait
 
@@ -29,7 +29,7 @@ class InDoubtTest(FaultTest):
     def commit_at_once(self):
         wait_until(self.stack.healthy, 15, 'the database is there')
         self.configure(LOCAL + 'ALTER SYSTEM RESET synchronous_standby_names')
-        self.stack.sql(LOCAL + f'ALTER ROLE {sample.ROLE} RESET synchronous_commit')
+        self.stack.sql(LOCAL + f'ALTER ROLE {ROLE} RESET synchronous_commit')
         self.end_backends()
         wait_until(lambda: self.stack.post(sample.COLLECTION, sample.new('at once')).status == 201, 5, 'it commits at once')
 
@@ -47,7 +47,7 @@ class InDoubtTest(FaultTest):
         thread = threading.Thread(target=send)
         thread.start()
         pid = wait_until(lambda: self.app_backends("wait_event = 'SyncRep'"), ANSWER_S, 'a commit waits')[0]
-        self.stack.sql(LOCAL + f"ALTER ROLE {sample.ROLE} SET synchronous_commit = 'local'")
+        self.stack.sql(LOCAL + f"ALTER ROLE {ROLE} SET synchronous_commit = 'local'")
         return thread, answers, pid
 
     def rows(self):

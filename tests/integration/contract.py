@@ -4,7 +4,7 @@ import re
 import unittest
 
 import stack as stacks
-from stack import sample
+from stack import ROLE, sample
 
 # RFC 9110's phrases: the title of a problem whose type is about:blank.
 PHRASES = {400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 405: 'Method Not Allowed',
@@ -24,7 +24,7 @@ CREATED_AT = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z')
 CREATED_AT_SQL = """to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]+"')
 # What would tell a stranger of the inside: SQL, stacks, paths, versions, users, addresses.
-INSIDE = re.compile(rf'SELECT |INSERT |DELETE FROM|\bSQL|psql|libpq|pqxx|postgres|{sample.ROLE}|{sample.KEYS}|'
+INSIDE = re.compile(rf'SELECT |INSERT |DELETE FROM|\bSQL|psql|libpq|pqxx|postgres|{ROLE}|{sample.KEYS}|'
                     r'nginx|fastcgi|\.cpp|\.sock|/tmp/|/run/|/var/|terminate|exception|\d+\.\d+\.\d+', re.I)
 
 

@@ -5,10 +5,8 @@ need it are skipped by name."""
 import csv
 import io
 
-# The service, as /api says; its database; the role that the app has there; further settings of `make start` that choose it.
+# The service, as /api says; settings of `make start` that choose it.
 NAME = 'visitors'
-DATABASE = 'visitors'
-ROLE = 'visitors_app'
 SETTINGS = {}
 
 # Where one adds, where all are listed a page at a time (`limit`, `before`, `next`, `total` as in API.md), and where one of them is.

@@ -40,6 +40,8 @@ def _load_sample():
 
 
 sample = _load_sample()
+# The role that the app has in the database, which has the service's name.
+ROLE = f'{sample.NAME}_app'
 
 # How psql is told to write what is no value; no text in a test is this.
 NULL = '\x02null\x03'
@@ -391,7 +393,7 @@ class Stack:
         return [tuple(None if value == NULL else value for value in row) for row in rows]
 
     def psql_command(self):
-        command = ['psql', '-h', os.path.join(self.state_dir, 'run'), '-p', str(self.postgres_port), '-d', sample.DATABASE,
+        command = ['psql', '-h', os.path.join(self.state_dir, 'run'), '-p', str(self.postgres_port), '-d', sample.NAME,
                    '-XqtA', '--csv', '-P', f'null={NULL}', '-v', 'ON_ERROR_STOP=1']
         return (['runuser', '-u', 'postgres', '--'] if os.geteuid() == 0 else []) + command
 

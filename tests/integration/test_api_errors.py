@@ -7,7 +7,7 @@ import unittest
 
 import stack as stacks
 from contract import (DATABASE_AWAY, OUTCOME_UNKNOWN, OVERLOADED, RATE_LIMITED, ContractTest)
-from stack import sample
+from stack import ROLE, sample
 
 
 # Each of these may have a connection to the database of its own.
@@ -16,8 +16,8 @@ READS = [sample.LIST, *([f'{sample.SEARCH}?q=x'] if sample.SEARCH else []), *([s
 
 def refuse_the_app(stack):
     """The database refuses the app, as with a wrong password or while it is being restored."""
-    stack.sql(f'ALTER ROLE {sample.ROLE} NOLOGIN; '
-              f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{sample.ROLE}'")
+    stack.sql(f'ALTER ROLE {ROLE} NOLOGIN; '
+              f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{ROLE}'")
     stacks.wait_until(lambda: stack.get(sample.LIST).status == 503, 5, 'reading answers 503')
     # The first addition may meet a connection that was cut just now, and is then of unknown outcome.
     stacks.wait_until(lambda: stack.post(sample.COLLECTION, sample.new('away')).json().get('type') == DATABASE_AWAY, 5,
@@ -25,7 +25,7 @@ def refuse_the_app(stack):
 
 
 def let_the_app_in(stack):
-    stack.sql(f'ALTER ROLE {sample.ROLE} LOGIN')
+    stack.sql(f'ALTER ROLE {ROLE} LOGIN')
     stacks.wait_until(lambda: stack.healthy() and all(stack.get(path).status == 200 for path in READS)
                       and stack.post(sample.COLLECTION, sample.new('back')).status == 201,
                       10, 'the app is back in the database')
@@ -62,7 +62,7 @@ class DatabaseAwayTest(ContractTest):
         self.assertEqual(set(health), {'status', 'details'})
         self.assertEqual(health['status'], 'error')
         self.assertTrue(health['details'])
-        for secret in (sample.ROLE, 'password', 'SELECT', '127.0.0.1', self.stack.state_dir, 'localhost', 'role '):
+        for secret in (ROLE, 'password', 'SELECT', '127.0.0.1', self.stack.state_dir, 'localhost', 'role '):
             self.assertNotIn(secret, health['details'])
 
     def test_what_needs_no_database_is_answered_as_always(self):

@@ -9,7 +9,7 @@ import unittest
 
 import stack as stacks
 from contract import BLANK, KEY_REUSED, ContractTest
-from stack import sample, wait_until
+from stack import ROLE, sample, wait_until
 
 JSON = {'Content-Type': 'application/json'}
 VISIBLE = ''.join(map(chr, range(0x21, 0x7f)))
@@ -194,7 +194,7 @@ class KeyTest(ContractTest):
         with contextlib.ExitStack() as held:
             with self.stack.locked(sample.TABLE):
                 send()
-                wait_until(lambda: self.stack.sql(f"SELECT pid FROM pg_stat_activity WHERE usename = '{sample.ROLE}' "
+                wait_until(lambda: self.stack.sql(f"SELECT pid FROM pg_stat_activity WHERE usename = '{ROLE}' "
                                                   "AND wait_event_type = 'Lock'"), 5, 'the first waits for the table')
                 both = [send(f'Idempotency-Key: {key}'), send()]
                 self.assertEqual(self.stack.get('/api').status, 200)  # behind them

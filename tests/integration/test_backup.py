@@ -30,7 +30,7 @@ class BackupTest(unittest.TestCase):
 
     def databases(self):
         return [name for name, in self.stack.sql(
-            f"SELECT datname FROM pg_database WHERE datname LIKE '{sample.DATABASE}%' ORDER BY 1")]
+            f"SELECT datname FROM pg_database WHERE datname LIKE '{sample.NAME}%' ORDER BY 1")]
 
     def test_no_row_of_any_table_is_dropped_and_a_backup_has_them_all(self):
         empty, whole, broken = [os.path.join(self.folder, name) for name in ('empty', 'whole', 'broken')]
@@ -45,11 +45,11 @@ class BackupTest(unittest.TestCase):
         self.assertEqual((self.databases(), self.stack.sql(NOTES)), (before, NOTED))
 
         # Somebody else's, or one that a killed restore left.
-        self.stack.sql(f'CREATE DATABASE {sample.DATABASE}_restoring')
+        self.stack.sql(f'CREATE DATABASE {sample.NAME}_restoring')
         result = self.stack.make('restore', FILE=empty)
         self.assertEqual(result.returncode, 0, result)
-        self.assertIn(f'{sample.DATABASE}_restoring', result.stdout)
-        [kept] = set(self.databases()) - {sample.DATABASE, f'{sample.DATABASE}_restoring'}
+        self.assertIn(f'{sample.NAME}_restoring', result.stdout)
+        [kept] = set(self.databases()) - {sample.NAME, f'{sample.NAME}_restoring'}
         self.stack.sql(f'ALTER DATABASE {kept} RENAME TO the_one_before')
         self.assertEqual(self.stack.sql(f'\\c the_one_before\n{NOTES}'), NOTED)
 

@@ -13,7 +13,7 @@ import unittest
 
 import stack as stacks
 from contract import DATABASE_AWAY, ContractTest
-from stack import sample, wait_until
+from stack import ROLE, sample, wait_until
 
 SLOW = 4 if os.environ.get('SANITIZE') else 1
 
@@ -31,7 +31,7 @@ class DatabaseTest(ContractTest):
     def end_connections(self):
         """All of them are others, or gone, when it returns."""
         pids = [int(pid) for pid, in self.stack.sql(
-            f"WITH app AS MATERIALIZED (SELECT pid FROM pg_stat_activity WHERE usename = '{sample.ROLE}') "
+            f"WITH app AS MATERIALIZED (SELECT pid FROM pg_stat_activity WHERE usename = '{ROLE}') "
             'SELECT pid FROM app WHERE pg_terminate_backend(pid)')]
         wait_until(lambda: self.stack.sql(
             f"SELECT count(*) FROM pg_stat_activity WHERE pid = ANY ('{{{','.join(map(str, pids))}}}')") == [('0',)],
@@ -83,10 +83,10 @@ class ConnectionsTest(DatabaseTest):
                 self.assertEqual({answer.status for answer in self.at_once(20, send)}, {status})
 
     def test_health_is_true_where_idle_sessions_are_ended(self):
-        with self.changed(f"ALTER ROLE {sample.ROLE} SET idle_session_timeout = '200ms'",
-                          f'ALTER ROLE {sample.ROLE} RESET idle_session_timeout'):
+        with self.changed(f"ALTER ROLE {ROLE} SET idle_session_timeout = '200ms'",
+                          f'ALTER ROLE {ROLE} RESET idle_session_timeout'):
             for _ in range(3):
-                wait_until(lambda: not self.stack.sql(f"SELECT FROM pg_stat_activity WHERE usename = '{sample.ROLE}'"), 5,
+                wait_until(lambda: not self.stack.sql(f"SELECT FROM pg_stat_activity WHERE usename = '{ROLE}'"), 5,
                            'no session is left')
                 self.assertEqual(self.stack.get('/health').status, 200)
                 self.assertEqual(self.stack.get(sample.LIST).status, 200)
@@ -97,12 +97,12 @@ class ConnectionsTest(DatabaseTest):
                     'datestyle': "'SQL, DMY'", 'intervalstyle': "'sql_standard'", 'timezone': "'Asia/Kathmandu'",
                     'search_path': '\'"$user"\'', 'client_encoding': "'LATIN1'", 'statement_timeout': "'1ms'",
                     'lock_timeout': "'1ms'", 'row_security': 'off', 'client_min_messages': "'error'"}
-        role = f'ALTER ROLE {sample.ROLE} IN DATABASE {sample.DATABASE}'
+        role = f'ALTER ROLE {ROLE} IN DATABASE {sample.NAME}'
         with self.changed(''.join(f'{role} SET {name} = {value};' for name, value in settings.items()), f'{role} RESET ALL'):
             self.assert_works()
 
     def test_settings_of_the_database_change_nothing(self):
-        database = f'ALTER DATABASE {sample.DATABASE}'
+        database = f'ALTER DATABASE {sample.NAME}'
         with self.changed(f'{database} SET search_path = \'"$user"\'; {database} SET array_nulls = off', f'{database} RESET ALL'):
             self.assertEqual(self.stack.get(sample.LIST).status, 200)
             self.assert_added(self.stack.post(sample.COLLECTION, sample.LEAST), None)
@@ -149,7 +149,7 @@ class ConnectionsTest(DatabaseTest):
         run = os.path.join(self.stack.state_dir, 'run')
         environment = {
             'PATH': os.environ['PATH'], 'PGHOST': ','.join(['127.0.0.1'] * len(ports)),
-            'PGPORT': ','.join(map(str, ports)), 'PGUSER': sample.ROLE, 'PGDATABASE': sample.DATABASE,
+            'PGPORT': ','.join(map(str, ports)), 'PGUSER': ROLE, 'PGDATABASE': sample.NAME,
             'APP_LISTEN': f'unix:{run}/hosts.sock',
             'PGPASSWORD_FILE': os.path.join(self.stack.state_dir, 'secrets', 'database_password'),
             'APP_HEALTH_LISTEN': f'unix:{run}/hosts_health.sock'}
@@ -284,7 +284,7 @@ class AlteringTest(DatabaseTest):
         for grant, what in sample.GRANTS.items():
             with self.subTest(grant):
                 size = self.log_size()
-                with self.changed(f'REVOKE {grant} FROM {sample.ROLE}', f'GRANT {grant} TO {sample.ROLE}'):
+                with self.changed(f'REVOKE {grant} FROM {ROLE}', f'GRANT {grant} TO {ROLE}'):
                     self.stack.kill('app')
                     wait_until(lambda: any(what in reason for reason in self.reasons_since(size, 'database_away')), 15,
                                'the log names what is missing')

@@ -8,11 +8,11 @@ import threading
 import unittest
 
 import stack as stacks
-from stack import Stack, sample
+from stack import ROLE, Stack, sample
 
 MARK = 'of-the-callers-shell'
-ROLE = ('SELECT rolcanlogin, rolinherit, rolcreatedb, rolconnlimit, rolvaliduntil '
-        f"FROM pg_roles WHERE rolname = '{sample.ROLE}'")
+STATE_OF_ROLE = ('SELECT rolcanlogin, rolinherit, rolcreatedb, rolconnlimit, rolvaliduntil '
+                 f"FROM pg_roles WHERE rolname = '{ROLE}'")
 
 
 def write(path, text, mode=0o644):
@@ -35,7 +35,7 @@ class ForeignEnvironmentTest(unittest.TestCase):
         os.chmod(cls.folder, 0o755)
         superuser = cls.other.sql('SELECT current_user')[0][0]
         services = write(os.path.join(cls.folder, '.pg_service.conf'), f'[other]\nhost={cls.other.state_dir}/run\n'
-                         f'port={cls.other.postgres_port}\nuser={superuser}\ndbname={sample.DATABASE}\n')
+                         f'port={cls.other.postgres_port}\nuser={superuser}\ndbname={sample.NAME}\n')
         cls.trace = os.path.join(cls.folder, 'trace')
         astray = write(os.path.join(cls.folder, 'astray'), f'echo read >>{cls.trace}; exit 7\n')
         write(os.path.join(cls.folder, '.psqlrc'), f'\\! echo read >>{cls.trace}\n\\quit\n')
@@ -60,7 +60,7 @@ class ForeignEnvironmentTest(unittest.TestCase):
         return result.stdout
 
     def state_of_the_other(self):
-        return self.other.sql(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{sample.ROLE}' UNION ALL "
+        return self.other.sql(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{ROLE}' UNION ALL "
                               f'SELECT datname FROM pg_database UNION ALL SELECT count(*)::text FROM {sample.TABLE}')
 
     def test_no_command_is_misled_by_the_caller_s_environment(self):
@@ -94,14 +94,14 @@ LEFT_BY_AN_OPERATOR = f"""
     ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements';
     ALTER SYSTEM SET password_encryption = 'md5';
     CREATE EXTENSION pg_stat_statements;
-    ALTER ROLE {sample.ROLE} NOLOGIN NOINHERIT CREATEDB CREATEROLE CONNECTION LIMIT 0 VALID UNTIL '2020-01-01';
-    ALTER ROLE {sample.ROLE} SET search_path = "$user";
-    ALTER ROLE {sample.ROLE} SET default_transaction_read_only = on;
-    ALTER ROLE {sample.ROLE} IN DATABASE {sample.DATABASE} SET statement_timeout = '1ms';
-    ALTER DATABASE {sample.DATABASE} SET session_replication_role = replica;
-    ALTER DATABASE {sample.DATABASE} CONNECTION LIMIT 0;
-    REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {sample.ROLE};
-    REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM {sample.ROLE};
+    ALTER ROLE {ROLE} NOLOGIN NOINHERIT CREATEDB CREATEROLE CONNECTION LIMIT 0 VALID UNTIL '2020-01-01';
+    ALTER ROLE {ROLE} SET search_path = "$user";
+    ALTER ROLE {ROLE} SET default_transaction_read_only = on;
+    ALTER ROLE {ROLE} IN DATABASE {sample.NAME} SET statement_timeout = '1ms';
+    ALTER DATABASE {sample.NAME} SET session_replication_role = replica;
+    ALTER DATABASE {sample.NAME} CONNECTION LIMIT 0;
+    REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {ROLE};
+    REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM {ROLE};
     REVOKE ALL ON SCHEMA public FROM PUBLIC;
     REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
     {sample.UNMIGRATE}
@@ -111,7 +111,7 @@ LEFT_BY_AN_OPERATOR = f"""
     ALTER ROLE CURRENT_USER SET standard_conforming_strings = off;
     ALTER ROLE CURRENT_USER SET session_replication_role = replica;
     ALTER ROLE CURRENT_USER SET lock_timeout = '1ms';
-    ALTER ROLE CURRENT_USER SET role = {sample.ROLE};
+    ALTER ROLE CURRENT_USER SET role = {ROLE};
 """
 
 
@@ -130,7 +130,7 @@ class LeftOtherwiseTest(unittest.TestCase):
         cls.stack.start()
         # These are in the way of the tests' own statements; the app's connections are made by now.
         cls.stack.sql('SET ROLE NONE; BEGIN READ WRITE; ALTER ROLE SESSION_USER RESET ALL;'
-                      f'ALTER DATABASE {sample.DATABASE} RESET session_replication_role; COMMIT')
+                      f'ALTER DATABASE {sample.NAME} RESET session_replication_role; COMMIT')
         cls.password = stacks.read_bytes(os.path.join(cls.stack.state_dir, 'secrets', 'database_password')).strip()
 
     def test_reads_and_additions_work_and_are_counted(self):
@@ -140,8 +140,8 @@ class LeftOtherwiseTest(unittest.TestCase):
         self.assert_counted()
 
     def test_the_role_is_as_it_should_be(self):
-        self.assertEqual(self.stack.sql(ROLE), [('t', 't', 'f', '-1', 'infinity')])
-        settings = self.stack.sql(f"SELECT unnest(setconfig) FROM pg_db_role_setting WHERE setrole = '{sample.ROLE}'::regrole")
+        self.assertEqual(self.stack.sql(STATE_OF_ROLE), [('t', 't', 'f', '-1', 'infinity')])
+        settings = self.stack.sql(f"SELECT unnest(setconfig) FROM pg_db_role_setting WHERE setrole = '{ROLE}'::regrole")
         self.assertIn(('statement_timeout=2200ms',), settings)
         self.assertNotIn('search_path', str(settings))
 
@@ -151,14 +151,14 @@ class LeftOtherwiseTest(unittest.TestCase):
 
     def test_the_server_never_sees_the_password(self):
         self.scan_during(self.stack.make, 'migrate')
-        [verifier] = self.stack.sql(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{sample.ROLE}'")
+        [verifier] = self.stack.sql(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{ROLE}'")
         self.assertRegex(verifier[0], r'^SCRAM-SHA-256\$')
         for folder, _, names in os.walk(os.path.join(self.stack.state_dir, 'log')):
             for name in names:
                 self.assertNotIn(self.password, stacks.read_bytes(os.path.join(folder, name)), name)
         self.assertIn("PASSWORD 'SCRAM-SHA-256$", self.stack.log_text('postgres'))  # It was logged all right.
         statements = [text for text, in self.stack.sql('SELECT query FROM pg_stat_statements')]
-        self.assertTrue([text for text in statements if sample.ROLE in text])
+        self.assertTrue([text for text in statements if ROLE in text])
         self.assertNotIn(self.password.decode(), '\n'.join(statements))
 
     def scan_during(self, call, *arguments):

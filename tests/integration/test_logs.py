@@ -18,7 +18,7 @@ import unittest
 
 import stack as stacks
 from contract import ContractTest
-from stack import fastcgi_params, fastcgi_read, fastcgi_request, sample, wait_until
+from stack import ROLE, fastcgi_params, fastcgi_read, fastcgi_request, sample, wait_until
 
 SLOW = 4 if os.environ.get('SANITIZE') else 1
 LOGS = {'access': 'www-data', 'error': 'www-data', 'backend': 'www-data', 'postgres': 'postgres'}
@@ -35,8 +35,8 @@ class App:
         self.environment = {
             **{name: value for name, value in os.environ.items() if name.endswith('SAN_OPTIONS')},
             'APP_LISTEN': f'unix:{self.folder}/app.sock', 'APP_HEALTH_LISTEN': f'unix:{self.folder}/health.sock',
-            'PGHOST': os.path.join(stack.state_dir, 'run'), 'PGPORT': str(stack.postgres_port), 'PGDATABASE': sample.DATABASE,
-            'PGUSER': sample.ROLE, 'PGPASSWORD_FILE': os.path.join(stack.state_dir, 'secrets', 'database_password'),
+            'PGHOST': os.path.join(stack.state_dir, 'run'), 'PGPORT': str(stack.postgres_port), 'PGDATABASE': sample.NAME,
+            'PGUSER': ROLE, 'PGPASSWORD_FILE': os.path.join(stack.state_dir, 'secrets', 'database_password'),
             **settings}
         self.process = subprocess.Popen([self.program], env=self.environment, stderr=stderr)
 
@@ -363,14 +363,14 @@ class FoldersTest(LogsTest):
 
     def test_a_start_on_what_was_replaced_leads_root_nowhere(self):
         self.stack.stop(remove=False)
-        for name in ('log/error.log', 'log/supervisor.log', 'log/initdb.log', 'tmp/nginx.pid', f'postgres/{sample.DATABASE}.conf'):
+        for name in ('log/error.log', 'log/supervisor.log', 'log/initdb.log', 'tmp/nginx.pid', f'postgres/{sample.NAME}.conf'):
             self.put_link('www-data', self.path(name))
             self.put_link('postgres', self.path(name))
         self.run_as('postgres', 'echo ../../../tmp >"$1"', self.path('postgres', 'PG_VERSION'))
         result = self.stack.make('start')
         self.assertIn('has no version in it', result.stderr)
         self.run_as('postgres', 'echo 15 >"$1"; rm "$2"; touch "$2"', self.path('postgres', 'PG_VERSION'),
-                    self.path('postgres', f'{sample.DATABASE}.conf'))
+                    self.path('postgres', f'{sample.NAME}.conf'))
         self.run_as('www-data', 'rm -f "$1"', self.log_path('error'))
         self.stack.start()
         self.assertEqual(self.state_of_target(), self.before)

@@ -9,7 +9,7 @@ import time
 import unittest
 
 import stack as stacks
-from stack import Stack, sample, wait_until
+from stack import ROLE, Stack, sample, wait_until
 from steady_load import BACK_S, SLOW, Load, alive
 
 
@@ -75,7 +75,7 @@ class FaultsTest(unittest.TestCase):
     def test_sigkill_of_a_database_connection_under_load(self):
         with Load(self.stack) as load:
             for _ in range(3):
-                pid = self.stack.sql(f"SELECT pid FROM pg_stat_activity WHERE usename = '{sample.ROLE}' LIMIT 1")[0][0]
+                pid = self.stack.sql(f"SELECT pid FROM pg_stat_activity WHERE usename = '{ROLE}' LIMIT 1")[0][0]
                 os.kill(int(pid), signal.SIGTERM)
                 load.wait_for_success_after(time.monotonic())
         load.verify(self)

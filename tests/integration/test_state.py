@@ -5,7 +5,7 @@ import subprocess
 import unittest
 
 import stack as stacks
-from stack import sample
+from stack import ROLE, sample
 
 
 class StateTest(unittest.TestCase):
@@ -62,12 +62,12 @@ class StateTest(unittest.TestCase):
                 self.assertNotIn(secret, self.stack.log_text(name))
 
     def test_nobody_gets_into_postgresql_without_a_password_or_being_its_user(self):
-        for title, arguments in [('over TCP as the app', ['-h', '127.0.0.1', '-U', sample.ROLE]),
+        for title, arguments in [('over TCP as the app', ['-h', '127.0.0.1', '-U', ROLE]),
                                  ('over TCP as postgres', ['-h', '127.0.0.1', '-U', 'postgres']),
-                                 ('over the socket as the app', ['-h', self.path('run'), '-U', sample.ROLE])] + (
+                                 ('over the socket as the app', ['-h', self.path('run'), '-U', ROLE])] + (
                 [('over the socket as root', ['-h', self.path('run'), '-U', 'postgres'])] if os.geteuid() == 0 else []):
             with self.subTest(title):
-                command = ['psql', '-w', '-p', str(self.stack.postgres_port), '-d', sample.DATABASE, '-c', 'SELECT 1']
+                command = ['psql', '-w', '-p', str(self.stack.postgres_port), '-d', sample.NAME, '-c', 'SELECT 1']
                 result = subprocess.run(command + arguments, capture_output=True, text=True)
                 self.assertNotEqual(result.returncode, 0)
                 self.assertNotIn('does not exist', result.stderr)
