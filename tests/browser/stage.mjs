@@ -12,39 +12,17 @@ import { chromium } from 'playwright-core';
 const run = promisify(execFile);
 const setting = name => process.env[name] ?? assert.fail(`${name} is not set: start the tests by tests/browser/run`);
 export const STATE_DIR = setting('STATE_DIR');
+const NAME = readFileSync(`${STATE_DIR}/release/local/name`, 'utf8').trim();
 export const STACK = `http://127.0.0.1:${setting('HTTP_PORT')}`;
 export const ADMIN_TOKEN = readFileSync(setting('ADMIN_TOKEN_FILE'), 'utf8').trim();
 const PATIENCE_MS = 20_000;    // for a condition that comes in milliseconds on an idle machine
-export const LANGUAGES = ['en', 'pt-BR'];
 
 /** Runs SQL as the database's superuser, over the socket, and returns what it prints. */
 export async function sql(text) {
   const psql = ['psql', '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-h', `${STATE_DIR}/run`,
-    '-p', setting('POSTGRES_PORT'), '-d', 'visitors', '-c', text];
+    '-p', setting('POSTGRES_PORT'), '-d', NAME, '-c', text];
   const command = process.getuid() === 0 ? ['runuser', '-u', 'postgres', '--', ...psql] : psql;
   return (await run(command[0], command.slice(1))).stdout.trim();
-}
-
-/** Empties the book, then fills it with `names`, oldest first; each may be [name, age as an SQL interval]. */
-export async function book(names = []) {
-  const literal = value => `'${value.replaceAll("'", "''")}'`;
-  const rows = names.map((one, i) => {
-    const [name, age] = Array.isArray(one) ? one : [one, '0'];
-    return `(${i + 1}, ${literal(name)}, now() - interval ${literal(age)})`;
-  });
-  await sql(`TRUNCATE visitors, idempotency_keys RESTART IDENTITY; ${rows.length
-    ? `INSERT INTO visitors (id, name, created_at) VALUES ${rows}; SELECT setval('visitors_id_seq', ${rows.length});` : ''}`);
-}
-export const numbered = (n, name = 'Visitor') => Array.from({ length: n }, (_, i) => `${name} ${i + 1}`);
-export const countOf = async name => Number(await sql(`SELECT count(*) FROM visitors WHERE name = '${name}'`));
-
-/** Adds visitors past the page, as other people do. */
-export async function others(...names) {
-  for (const name of names) {
-    const answer = await fetch(`${STACK}/api/visitors`,
-      { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ name }) });
-    assert.equal(answer.status, 201);
-  }
 }
 
 /** Waits until `condition` gives something true, and returns that. */
@@ -169,10 +147,6 @@ export const hide = (page, hidden = true) => page.evaluate(value => {
   document.dispatchEvent(new Event('visibilitychange'));
 }, hidden);
 
-export const list = page => page.locator('main').getByRole('list');
-export const items = page => list(page).getByRole('listitem');
-export const names = page => items(page).locator('bdi').allTextContents();
-export const shows = (page, n) => until(async () => (await items(page).count()) === n, `${n} rows`);
 const textOf = role => async (page, wanted) => {
   let last;
   const fits = () => (wanted instanceof RegExp ? wanted.test(last) : last === wanted);
@@ -180,8 +154,6 @@ const textOf = role => async (page, wanted) => {
     .catch(error => assert.fail(`${error.message}; it says: ${last}`));
 };
 export const statusIs = textOf('status');
-/** What the status says of a signature of that name, in English. */
-export const added = name => new RegExp(`^${name.replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`)} is in the book: no${String.raw`\. \d+\.$`}`);
 export const alertIs = textOf('alert');
 export const focused = page => page.evaluate(() => {
   const one = document.activeElement;

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { STATE_DIR, added, alertIs, askedFor, book, countOf, focused, items, names, noRules, numbered, open, pass, others, rule, shows, sql, statusIs, until } from './stage.mjs';
+import { STATE_DIR, alertIs, askedFor, focused, noRules, open, pass, rule, sql, statusIs, until } from '../stage.mjs';
+import { added, book, countOf, items, names, numbered, others, shows } from './book.mjs';
 
 const TEXTS = {
   'en': {

@@ -5,10 +5,11 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { ADMIN_TOKEN, STACK, added, alertIs, asked, book, items, noRules, numbered, open, rule, shows, sql, statusIs, until } from './stage.mjs';
+import { ADMIN_TOKEN, STACK, alertIs, asked, noRules, open, rule, sql, statusIs, until } from '../stage.mjs';
+import { added, book, items, numbered, shows } from './book.mjs';
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const file = name => readFile(new URL(`../../html/${name}`, import.meta.url));
+const file = name => readFile(new URL(`../../../html/${name}`, import.meta.url));
 const field = page => page.getByRole('textbox', { name: /^(Your name|Seu nome)$/ });
 
 /** In the second scheme only the rules about colour can find anything new. */

@@ -2,7 +2,8 @@
 // the language switch, times, the chart with its table, and the page without JavaScript.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LANGUAGES, alertIs, asked, book, focused, items, numbered, open, others, sql, statusIs, until } from './stage.mjs';
+import { alertIs, asked, focused, open, sql, statusIs, until } from '../stage.mjs';
+import { LANGUAGES, book, items, numbered, others } from './book.mjs';
 
 const WORDS = {
   'en': {

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { ADMIN_TOKEN, STACK, alertIs, asked, askedFor, book, focused, hide, items, names, noRules, numbered, open, pass, rule, shows, sql, statusIs, until } from './stage.mjs';
+import { ADMIN_TOKEN, STACK, alertIs, asked, askedFor, focused, hide, noRules, open, pass, rule, sql, statusIs, until } from '../stage.mjs';
+import { book, items, names, numbered, shows } from './book.mjs';
 
 const TEXTS = {
   'en': {

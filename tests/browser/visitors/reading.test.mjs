@@ -2,7 +2,8 @@
 // under the reader's eyes.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { added, alertIs, asked, askedFor, book, focused, hide, items, list, names, noRules, numbered, open, others, pass, rule, shows, sql, statusIs, until } from './stage.mjs';
+import { alertIs, asked, askedFor, focused, hide, noRules, open, pass, rule, sql, statusIs, until } from '../stage.mjs';
+import { added, book, items, list, names, numbered, others, shows } from './book.mjs';
 
 const TEXTS = {
   'en': {
