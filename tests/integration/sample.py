@@ -61,8 +61,8 @@ UNMIGRATE = """
     ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_created_at_shown;
     DROP TABLE batches;
 """
-# The log's word for an addition.
-ADDED = 'visitor_added'
+# The log's words for an addition and for a deletion.
+ADDED, REMOVED = 'visitor_added', 'visitor_removed'
 
 
 def prepare(stack):

@@ -1,5 +1,5 @@
 """What the machinery's tests have to know of tickets: the names that tests/integration/sample.py explains."""
-NAME, DATABASE, ROLE, SETTINGS = 'tickets', 'tickets', 'tickets_app', {'SERVICE': 'examples/tickets'}
+NAME, SETTINGS = 'tickets', {'SERVICE': 'examples/tickets'}
 COLLECTION, LIST, SEARCH, STATS, EXPORT = '/api/projects/WEB/tickets', '/api/tickets', '/api/tickets', None, None
 OPENAPI, UNDESCRIBED, FILES = 'examples/tickets/openapi.json', {'HEAD', 'OPTIONS'}, {'/openapi.json': 'application/json'}
 ROUTES = {'/api': 'GET HEAD OPTIONS', '/api/projects': 'GET HEAD OPTIONS', '/api/projects/WEB': 'GET HEAD OPTIONS PUT',
@@ -8,7 +8,8 @@ ROUTES = {'/api': 'GET HEAD OPTIONS', '/api/projects': 'GET HEAD OPTIONS', '/api
 PROBLEMS = {'/problems/text-length', '/problems/text-characters', '/problems/too-many', '/problems/search-too-broad'}
 ITEMS, TEXT, LEAST, BODY_MAX_BYTES = 'tickets', 'title', {'title': 'least'}, 16384
 MEMBERS = {'id', 'project', 'title', 'body', 'state', 'version', 'created_at', 'updated_at'}
-TABLE, SEQUENCE, KEYS, BATCHES, ADDED = 'tickets', 'tickets_id_seq', 'kept_answers', None, 'ticket_added'
+TABLE, SEQUENCE, KEYS, BATCHES = 'tickets', 'tickets_id_seq', 'kept_answers', None
+ADDED, REMOVED = 'ticket_added', 'ticket_removed'
 LOCKED = {'tickets': ('add', 'delete', 'first_page', 'one', 'search'), 'projects': ('add', 'delete', 'first_page'),
           'kept_answers': ('add',)}
 COUNTED = [('SELECT key, open, done FROM projects ORDER BY key', """

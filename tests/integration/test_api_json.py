@@ -1,23 +1,27 @@
-"""The body of POST /api/visitors: media types, what is JSON and what is not (400 against 422), how large a body is.
-The corpus is this file's own, by RFC 8259's grammar rule by rule."""
+"""The body of an addition: media types, what is JSON and what is not (400 against 422), how large a body is.
+The corpus is this file's own, by RFC 8259's grammar rule by rule. `name` in it stands for the member that the service has."""
+import json
 import unittest
 
-from contract import BLANK
-from visitor_contract import NAME_CHARACTERS, VisitorTest
+from contract import BLANK, ContractTest
+from stack import sample
 
 JSON = {'Content-Type': 'application/json'}
+
+# The member's name, of which each character is escaped.
+ESCAPED = ''.join(f'\\u{ord(character):04x}' for character in sample.TEXT).encode()
 
 ADDED = [  # sentence, body, name
     ('a name', b'{"name":"Ada"}', 'Ada'),
     ('white space wherever it may stand', b' \t\n\r{ \t\n\r"name" \t\n\r: \t\n\r"Ada" \t\n\r} \t\n\r', 'Ada'),
     ('every short escape that is no control', b'{"name":"a\\"b\\\\c\\/d"}', 'a"b\\c/d'),
     ('hexadecimal digits in both cases', b'{"name":"\\u00E9\\u00e9"}', 'éé'),
-    ('an escaped member name', b'{"\\u006eam\\u0065":"Ada"}', 'Ada'),
+    ('an escaped member name', b'{"' + ESCAPED + b'":"Ada"}', 'Ada'),
     ('brackets in a string do not nest', b'{"name":"[[[[[[[[[[[[[[[[[[[[{{{{{{{{{{{{"}', '[' * 20 + '{' * 12),
     ('the JSON of another name in a string', b'{"name":"{\\"name\\":1}"}', '{"name":1}'),
 ]
 
-NO_VISITOR = [  # JSON, but not a visitor: 422
+NO_ITEM = [  # JSON, but not what can be added: 422
     ('null', b'null'),
     ('true', b'true'),
     ('false', b'false'),
@@ -25,7 +29,7 @@ NO_VISITOR = [  # JSON, but not a visitor: 422
     ('a negative number', b'-0.5e+10'),
     ('a string', b'"Ada"'),
     ('an array', b'[]'),
-    ('an array with a visitor', b'[{"name":"Ada"}]'),
+    ('an array with a good one', b'[{"name":"Ada"}]'),
     ('a name of true', b'{"name":true}'),
     ('a name of false', b'{"name":false}'),
     ('a name of 0', b'{"name":0}'),
@@ -37,7 +41,7 @@ NO_VISITOR = [  # JSON, but not a visitor: 422
     ('a name of {"name":"Ada"}', b'{"name":{"name":"Ada"}}'),
     ('a name that comes twice', b'{"name":"a","name":"a"}'),
     ('a name that comes twice, once as null', b'{"name":null,"name":"a"}'),
-    ('a name that comes twice, once escaped', b'{"name":"a","n\\u0061me":"b"}'),
+    ('a name that comes twice, once escaped', b'{"name":"a","' + ESCAPED + b'":"b"}'),
     ('a name that comes twice, a wrong type first', b'{"name":1,"name":"a"}'),
     ('a name that comes three times', b'{"name":"a","name":"a","name":"a"}'),
 ]
@@ -46,14 +50,14 @@ UNKNOWN = [  # an unknown member: 422, and the detail says which
     ('beside a name', b'{"name":"Ada","age":36}', 'age'),
     ('before a name', b'{"age":36,"name":"Ada"}', 'age'),
     ('instead of a name', b'{"nmae":"Ada"}', 'nmae'),
-    ('in other case', b'{"Name":"Ada"}', 'Name'),
+    ('in other case', b'{"%s":"Ada"}' % sample.TEXT.capitalize().encode(), sample.TEXT.capitalize()),
     ('the id', b'{"id":1}', 'id'),
     ('the time', b'{"created_at":"2026-11-24T03:33:00.123456Z"}', 'created_at'),
     ('with null', b'{"x-y":null}', 'x-y'),
     ('with an object', b'{"deep":{"name":"Ada"}}', 'deep'),
     ('with an array', b'{"deep":[[["name"]]]}', 'deep'),
     ('in another script', '{"имя":"Ada"}'.encode(), 'имя'),
-    ('with a space after', b'{"name ":"Ada"}', 'name '),
+    ('with a space after', b'{"name ":"Ada"}', f'{sample.TEXT} '),
     ('as markup', b'{"<b>":1}', '<b>'),
     ('with quotes', b'{"a\\"b":1}', 'a"b'),
 ]
@@ -214,7 +218,7 @@ def nested(depth, opening, closing, middle=b''):
     return opening * depth + middle + closing * depth
 
 
-AS_DEEP_AS_MAY_BE = [  # 16 levels: JSON, but not a visitor
+AS_DEEP_AS_MAY_BE = [  # 16 levels: JSON, but not what can be added
     ('arrays', nested(16, b'[', b']')),
     ('arrays of a number', nested(16, b'[', b']', b'1')),
     ('objects', nested(15, b'{"a":', b'}', b'{}')),
@@ -274,26 +278,26 @@ MEDIA_TYPES = [  # Content-Type, right or not
 ]
 
 
-class JsonTest(VisitorTest):
+class JsonTest(ContractTest):
     QUICK = True
 
     def setUp(self):
         self.client = self.stack.client()
         self.addCleanup(self.client.close)
 
-    def post(self, body, headers=JSON):
-        return self.client.post('/api/visitors', body, headers)
+    def post(self, body):
+        return self.client.post(sample.COLLECTION, body.replace(b'name', sample.TEXT.encode()), JSON)
 
-    def test_a_visitor_in_json_is_added(self):
+    def test_what_is_right_is_added(self):
         for title, body, name in ADDED:
             with self.subTest(title):
-                self.assert_added(self.post(body), name)
+                self.assert_added(self.post(body), name.replace('name', sample.TEXT))
 
-    def test_json_that_is_no_visitor_gets_422(self):
+    def test_json_that_cannot_be_added_gets_422(self):
         before = self.table_count()
-        for title, body in NO_VISITOR:
+        for title, body in NO_ITEM:
             with self.subTest(title):
-                self.assert_problem(self.post(body), 422, BLANK, '/api/visitors')
+                self.assert_problem(self.post(body), 422, BLANK, sample.COLLECTION)
         self.assertEqual(self.table_count(), before)
 
     def test_an_unknown_member_gets_422_and_is_named(self):
@@ -310,14 +314,14 @@ class JsonTest(VisitorTest):
         before = self.table_count()
         for title, body in NO_JSON:
             with self.subTest(title):
-                self.assert_problem(self.post(body), 400, BLANK, '/api/visitors')
+                self.assert_problem(self.post(body), 400, BLANK, sample.COLLECTION)
         self.assertEqual(self.table_count(), before)
 
     def test_what_the_standard_leaves_open_is_refused_in_order(self):
         before = self.table_count()
         for title, body in EITHER:
             with self.subTest(title):
-                self.assert_problem(self.post(body), (400, 422), (BLANK, NAME_CHARACTERS))
+                self.assert_problem(self.post(body), (400, 422), (BLANK, *sample.PROBLEMS))
         self.assertEqual(self.table_count(), before)
 
     def test_a_byte_order_mark_is_refused_or_passed_over(self):
@@ -346,55 +350,55 @@ class JsonTest(VisitorTest):
         self.assertEqual(self.stack.pid('app'), pid)
 
 
-class MediaTypeTest(VisitorTest):
+class MediaTypeTest(ContractTest):
     QUICK = True
 
     def test_a_body_is_application_json_in_utf_8_or_gets_415(self):
         before, added = self.table_count(), 0
         for media_type, right in MEDIA_TYPES:
             with self.subTest(media_type):
-                answer = self.stack.post('/api/visitors', b'{"name":"typed"}', {'Content-Type': media_type})
+                answer = self.stack.post(sample.COLLECTION, json.dumps(sample.new('typed')), {'Content-Type': media_type})
                 if right:
                     added += 1
                     self.assert_added(answer, 'typed')
                 else:
-                    self.assert_problem(answer, 415, path='/api/visitors')
+                    self.assert_problem(answer, 415, path=sample.COLLECTION)
         self.assertEqual(self.table_count(), before + added)
 
     def test_a_body_without_a_media_type_gets_415(self):
-        self.assert_problem(self.stack.post('/api/visitors', b'{"name":"untyped"}'), 415)
+        self.assert_problem(self.stack.post(sample.COLLECTION, json.dumps(sample.new('untyped'))), 415)
 
 
-class SizeTest(VisitorTest):
+class SizeTest(ContractTest):
     QUICK = True
 
     @staticmethod
     def body(size):
-        return b'{"name":"sized"}'.ljust(size)
+        return json.dumps(sample.new('sized')).encode().ljust(size)
 
     def chunked(self, body):
         half = len(body) // 2
         chunks = b''.join(b'%x\r\n%s\r\n' % (len(part), part) for part in (body[:half], body[half:]))
-        return self.stack.raw(b'POST /api/visitors HTTP/1.1\r\nHost: x\r\nConnection: close\r\n'
+        return self.stack.raw(f'POST {sample.COLLECTION} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n'.encode() +
                               b'Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n'
                               + chunks + b'0\r\n\r\n')
 
-    def test_a_body_of_4096_bytes_is_read(self):
-        self.assert_added(self.stack.post('/api/visitors', self.body(4096), JSON), 'sized')
+    def test_the_largest_body_is_read(self):
+        self.assert_added(self.stack.post(sample.COLLECTION, self.body(sample.BODY_MAX_BYTES), JSON), 'sized')
 
     def test_a_larger_body_gets_413(self):
         before = self.table_count()
-        for size in (4097, 8192, 65536, 2 << 20):
+        for size in (sample.BODY_MAX_BYTES + 1, 2 * sample.BODY_MAX_BYTES, 65536, 2 << 20):
             with self.subTest(size):
-                self.assert_problem(self.stack.post('/api/visitors', self.body(size), JSON), 413, path='/api/visitors')
+                self.assert_problem(self.stack.post(sample.COLLECTION, self.body(size), JSON), 413, path=sample.COLLECTION)
         self.assertEqual(self.table_count(), before)
 
     def test_a_chunked_body_has_the_same_limit(self):
-        self.assertEqual(self.chunked(self.body(4096)).split(b' ')[1], b'201')
-        self.assertEqual(self.chunked(self.body(4097)).split(b' ')[1], b'413')
+        self.assertEqual(self.chunked(self.body(sample.BODY_MAX_BYTES)).split(b' ')[1], b'201')
+        self.assertEqual(self.chunked(self.body(sample.BODY_MAX_BYTES + 1)).split(b' ')[1], b'413')
 
     def test_an_announced_body_is_refused_before_it_is_sent(self):
-        raw = self.stack.raw(b'POST /api/visitors HTTP/1.1\r\nHost: x\r\nConnection: close\r\n'
+        raw = self.stack.raw(f'POST {sample.COLLECTION} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n'.encode() +
                              b'Content-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n', timeout_s=1)
         self.assertEqual(raw.split(b' ')[1], b'413')
 
