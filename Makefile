@@ -133,7 +133,7 @@ help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: run start stop status build check test
+.PHONY: run start stop status build check test new
 run: ## Start as below, show the logs, stop on Ctrl-C (first time a few minutes, then under 10 s)
 	@$(script) local/check
 	@$(script) local/packages run build
@@ -165,6 +165,10 @@ test: ## Every test: unit, README, integration, browser, faults (installs what i
 	@$(script) local/packages run build unit readme integration browser
 	@$(call compile,$(build)/fcgi-app)
 	@tests/run
+
+new: ## NAME=orders DIR=../orders: make a project of its own with a service of that name (at once)
+	@$(script) local/packages format
+	@NAME='$(NAME)' DIR='$(DIR)' $(script) local/new
 
 ##@ Checks
 .PHONY: unit unit-programs readme integration browser faults soak sanitize lint format bench fuzz
@@ -203,7 +207,7 @@ lint: ## Format, clang-tidy, shellcheck, nginx -t, include direction (under 2 mi
 	@tests/lint
 
 format: ## Format the C++ sources in place (at once)
-	@$(script) local/packages lint
+	@$(script) local/packages format
 	@clang-format -i $(formatted)
 
 bench: ## Measure each path beside its limit and its peers; asserts nothing (15 minutes; QUICK=1: 3)

@@ -1,0 +1,6 @@
+-- What the app's role may do: what the statements do, and nothing else. Run behind the migrations, each time. What a new statement
+-- needs is added here; the service is not ready without it, and its log says what is missing.
+
+GRANT SELECT, INSERT, DELETE ON notes TO :"app";
+GRANT USAGE ON SEQUENCE notes_id_seq TO :"app";
+GRANT SELECT ON notes_total TO :"app";
