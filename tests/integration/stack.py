@@ -42,6 +42,8 @@ def _load_sample():
 sample = _load_sample()
 # The role that the app has in the database, which has the service's name.
 ROLE = f'{sample.NAME}_app'
+# What `make build` makes.
+PROGRAM = os.path.join(PROJECT, 'build', 'release', *(['services', sample.NAME] if 'SERVICE' in sample.SETTINGS else []), 'fcgi-app')
 
 # How psql is told to write what is no value; no text in a test is this.
 NULL = '\x02null\x03'

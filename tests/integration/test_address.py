@@ -104,7 +104,7 @@ class RefusedTest(AddressTest):
     def test_a_port_for_root_alone_is_an_error_that_says_so(self):
         with open('/proc/sys/net/ipv4/ip_unprivileged_port_start', encoding='ascii') as file:
             first = int(file.read())
-        start = [os.path.join(stacks.PROJECT, 'local', 'start'), os.path.join(stacks.PROJECT, 'build', 'release', 'fcgi-app')]
+        start = [os.path.join(stacks.PROJECT, 'local', 'start'), stacks.PROGRAM]
         as_nobody = ['runuser', '-u', 'nobody', '--']
         if first <= 80 or subprocess.run(as_nobody + ['test', '-x', start[1]]).returncode != 0:
             self.skipTest('any user may have port 80 here, or the checkout is its owner\'s alone')

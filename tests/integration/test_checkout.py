@@ -9,7 +9,7 @@ import tempfile
 import unittest
 
 import stack as stacks
-from stack import Stack
+from stack import Stack, sample
 
 OTHER = 'nobody'
 # A line of .env, and what Compose (2.40) makes of it.
@@ -33,7 +33,7 @@ class CheckoutTest(unittest.TestCase):
 
     def copy(self):
         """What the scripts need, without what is built."""
-        for name in ('local', 'sql', 'nginx', 'html'):
+        for name in filter(None, ('local', 'sql', 'nginx', 'html', sample.SETTINGS.get('SERVICE'))):
             shutil.copytree(os.path.join(stacks.PROJECT, name), os.path.join(self.folder, name))
         return self.folder
 
@@ -58,7 +58,7 @@ class CheckoutTest(unittest.TestCase):
         for folder, _, names in os.walk(self.folder):
             for name in names:
                 os.chmod(os.path.join(folder, name), 0o644)
-        binary = shutil.copy(os.path.join(stacks.PROJECT, 'build', 'release', 'fcgi-app'), self.folder)
+        binary = shutil.copy(stacks.PROGRAM, self.folder)
         os.chmod(binary, 0o644)
         stack = Stack(start=False, token=None)
         self.addCleanup(stack.remove)
