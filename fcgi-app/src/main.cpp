@@ -1,11 +1,6 @@
-// The visitors' process: its parts from the bottom up, then waiting for the signal that ends it. Reading serve() tells what it
-// consists of and how it stops.
-#include "base/log.hpp"
-#include "base/watchdog.hpp"
+// The visitors' process: its parts from the bottom up, and what answers a request.
 #include "config.hpp"
-#include "fastcgi/server.hpp"
 #include "http/router.hpp"
-#include "postgres/health.hpp"
 #include "program.hpp"
 #include "version.hpp"
 #include "visitors/handlers.hpp"
@@ -17,33 +12,24 @@ namespace {
 using namespace app;
 
 void serve(const Config& config, Log& log, const AwaitEnd& await_end) {
-    Watchdog watchdog;
-    Lanes lanes(log);
+    Parts parts(log);
     const Connections connections = connections_of(config, "visitors", book_statements());
-    const auto connect = [&watchdog](const PostgresSettings& settings) {
-        return [&watchdog, settings] { return open_book(settings, watchdog); };
+    const auto connect = [&parts](const PostgresSettings& settings) {
+        return [&parts, settings] { return open_book(settings, parts.watchdog); };
     };
-    Store store(config.lane, config.batch_max_rows, connect(connections.usual), connect(connections.for_search), lanes,
-                log);
-    HealthLane health(health_limits, health_limits.queue_max, connect_for_health(connections.for_health, watchdog),
-                      lanes, check_health());
-
-    const VisitorService service{store, config.admin_token, version, log};
+    Store store(config.lane, config.batch_max_rows, connect(connections.usual), connect(connections.for_search),
+                parts.lanes, log);
+    const VisitorService service{store, config.admin_token, visitor_index(version), log};
     const auto answer = [&](const ExchangePtr& exchange) { route(visitor_routes(), service, log, exchange); };
-    const auto answer_health = [&](const ExchangePtr& exchange) { route(health_routes(), health, log, exchange); };
-    FcgiServer server(config.listen, config.server, answer, watchdog, log);
-    FcgiServer health_server(config.health_listen, limits_of_health_responder(config), answer_health, watchdog, log);
-    log.info("ready", {{"version", version}, {"listen", config.listen}, {"threads", config.server.threads}});
-
-    log.info("stopping", {{"signal", await_end()}});
-    server.drain();
-    lanes.close();
-    health_server.drain();
-    log.info("stopped", {});
+    respond(config, connections, parts, answer, await_end);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    return run(argc, argv, {"the visitor register's FastCGI responder", list_of(visitor_routes())}, serve);
+    return run(argc, argv,
+               {.about = "the visitor register's FastCGI responder",
+                .routes = list_of(visitor_routes()),
+                .body_max_bytes = visitor_body_max_bytes},
+               serve);
 }

@@ -1,6 +1,8 @@
 // Arguments, signals, limits of the system.
 #include "program.hpp"
 
+#include "http/router.hpp"
+#include "postgres/health.hpp"
 #include "version.hpp"
 
 #include <malloc.h>
@@ -28,6 +30,7 @@ constexpr std::string_view help_text =
     "  fcgi-app --probe       is a running one ready? It is asked for /health; exit status 0 if it is, 1 if not\n"
     "  fcgi-app --probe=live  is it alive? Whether it answers requests that need no database; 0 if it does, 1 if not\n"
     "  fcgi-app --routes      print the methods and paths that it answers\n"
+    "  fcgi-app --limits      print what nginx has to let through\n"
     "  fcgi-app --version     print the version\n";
 
 // A search is given up, with its total and then without, after half a second each; where it waits for a lock, before
@@ -86,6 +89,16 @@ void take_no_core_from_others() {
     pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
 }
 
+// Asks for privileges until it has been told once that they are there: to plan all statements takes long, and a connection that
+// was lost is to be back soon.
+Connect<Connection> connect_for_health(PostgresSettings settings, Watchdog& watchdog) {
+    return [&watchdog, settings = std::move(settings)]() mutable {
+        auto connection = std::make_unique<PostgresConnection>(settings, watchdog);
+        settings.asks_for_privileges = false;
+        return connection;
+    };
+}
+
 void say(std::FILE* file, const ProgramText& text) {
     std::fprintf(file, "fcgi-app: %s.\n%s", std::string(text.about).c_str(), help_text.data());
 }
@@ -112,6 +125,10 @@ int run(int argc, char** argv, const ProgramText& text,
     }
     if (argument == "--routes") {
         std::printf("%s", text.routes.c_str());
+        return 0;
+    }
+    if (argument == "--limits") {
+        std::printf("body_max_bytes %zu\n", text.body_max_bytes);
         return 0;
     }
     if (argument == "--help") {
@@ -153,20 +170,27 @@ Connections connections_of(const Config& config, std::string name, std::span<con
     return connections;
 }
 
-Connect<Connection> connect_for_health(PostgresSettings settings, Watchdog& watchdog) {
-    return [&watchdog, settings = std::move(settings)]() mutable {
-        auto connection = std::make_unique<PostgresConnection>(settings, watchdog);
-        settings.asks_for_privileges = false;
-        return connection;
+void respond(const Config& config, const Connections& connections, Parts& parts, const FcgiServer::Handle& answer,
+             const AwaitEnd& await_end) {
+    HealthLane health(health_limits, health_limits.queue_max,
+                      connect_for_health(connections.for_health, parts.watchdog), parts.lanes, check_health());
+    const FcgiServerLimits health_responder_limits{.threads = 1,
+                                                   .connections_max = 64,
+                                                   .request_read_ms = config.server.request_read_ms,
+                                                   .drain_ms = 0ms,
+                                                   .half_closed_waits = true};
+    const auto answer_health = [&](const ExchangePtr& exchange) {
+        route(health_routes(), health, parts.log, exchange);
     };
-}
+    FcgiServer server(config.listen, config.server, answer, parts.watchdog, parts.log);
+    FcgiServer health_server(config.health_listen, health_responder_limits, answer_health, parts.watchdog, parts.log);
+    parts.log.info("ready", {{"version", version}, {"listen", config.listen}, {"threads", config.server.threads}});
 
-FcgiServerLimits limits_of_health_responder(const Config& config) {
-    return {.threads = 1,
-            .connections_max = 64,
-            .request_read_ms = config.server.request_read_ms,
-            .drain_ms = 0ms,
-            .half_closed_waits = true};
+    parts.log.info("stopping", {{"signal", await_end()}});
+    server.drain();
+    parts.lanes.close();
+    health_server.drain();
+    parts.log.info("stopped", {});
 }
 
 }  // namespace app

@@ -5,6 +5,7 @@
 #include "base/log.hpp"
 #include "config.hpp"
 #include "fastcgi/server.hpp"
+#include "postgres/lane.hpp"
 #include "postgres/postgres_connection.hpp"
 
 #include <functional>
@@ -17,6 +18,7 @@ namespace app {
 struct ProgramText {
     std::string_view about;  // of --help: "the visitor register's FastCGI responder"
     std::string routes;      // of --routes: a line each
+    std::size_t body_max_bytes;
 };
 
 // Returns once the process is to end, with the signal that says so.
@@ -36,10 +38,18 @@ struct Connections {
 // `name` is the service's, `statements` outlive all.
 Connections connections_of(const Config& config, std::string name, std::span<const Prepared> statements);
 
-// Asks for privileges until it has been told once that they are there: to plan all statements takes long, and a connection that
-// was lost is to be back soon.
-Connect<Connection> connect_for_health(PostgresSettings settings, Watchdog& watchdog);
+// What a service is made of before it is known what it answers.
+struct Parts {
+    explicit Parts(Log& log_of_all) : log(log_of_all), lanes(log_of_all) {}
 
-FcgiServerLimits limits_of_health_responder(const Config& config);
+    Log& log;
+    Watchdog watchdog;
+    Lanes lanes;
+};
+
+// Answers with `answer` what comes on config.listen, and /health, by a lane and a responder of its own, on
+// config.health_listen, until the process is to end; returns when what was asked is answered.
+void respond(const Config& config, const Connections& connections, Parts& parts, const FcgiServer::Handle& answer,
+             const AwaitEnd& await_end);
 
 }  // namespace app

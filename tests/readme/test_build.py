@@ -19,6 +19,8 @@ class BuildTest(unittest.TestCase):
         self.folder = tempfile.mkdtemp(prefix='v-', dir='/tmp')
         self.addCleanup(shutil.rmtree, self.folder)
         shutil.copy(os.path.join(PROJECT, 'Makefile'), self.folder)
+        os.makedirs(os.path.join(self.folder, 'fcgi-app'))
+        shutil.copy(os.path.join(PROJECT, 'fcgi-app/statements'), os.path.join(self.folder, 'fcgi-app'))
         for name, text in SOURCES.items():
             os.makedirs(os.path.dirname(os.path.join(self.folder, name)), exist_ok=True)
             with open(os.path.join(self.folder, name), 'w', encoding='utf-8') as file:

@@ -14,6 +14,7 @@ struct TextRule {
     std::size_t code_points_max = 0;
     bool has_lines = false;     // U+000A may be in it
     bool may_be_blank = false;  // it need not have a character that shows
+    bool is_trimmed = true;     // white space at its ends does not belong to it
 };
 
 enum class TextFault {

@@ -1,6 +1,7 @@
 // If-Match and If-None-Match, and the headers of a document.
 #include "http/document.hpp"
 
+#include "base/json_text.hpp"
 #include "http/etag.hpp"
 #include "http/router.hpp"
 
@@ -11,6 +12,24 @@ namespace app {
 Document document_of(std::string body) {
     std::string etag = strong_etag(body);
     return {.body = std::make_shared<const std::string>(std::move(body)), .etag = std::move(etag)};
+}
+
+std::string page_json(std::string_view name, std::string_view array, std::optional<std::int64_t> total,
+                      std::string_view next) {
+    std::string json = "{\"";
+    json.append(name).append("\":").append(array);
+    json += total ? json_member("total", *total) : R"(,"total":null)";
+    json += next.empty() ? R"(,"next":null)" : json_member("next", next);
+    return json += '}';
+}
+
+std::string index_json(std::string_view name, std::string_view version,
+                       std::initializer_list<std::pair<std::string_view, std::string_view>> links) {
+    std::string json = R"({"name":)" + json_string(name) + json_member("version", version) + R"(,"links":)";
+    char before = '{';
+    for (const auto& [link, path] : links)
+        json.append(1, std::exchange(before, ',')).append(json_string(link)).append(1, ':').append(json_string(path));
+    return json + "}}";
 }
 
 // If-Match goes first (RFC 9110, 13.2.2). A 304 has the headers that tell its document apart, and nothing of what is in it

@@ -17,10 +17,10 @@ Problem refusal(int status, std::string detail) { return {.status = status, .det
 // only where the text nests too deep or has a lone low surrogate, of which RapidJSON makes invalid UTF-8.
 class Listener : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Listener> {
 public:
-    explicit Listener(std::span<const std::string_view> names) : members(names.size()), names_(names) {}
+    explicit Listener(std::span<const JsonMember> known) : members(known.size()), known_(known) {}
 
     struct Heard {
-        JsonText value;
+        JsonText text;
         int times = 0;
         bool wrong_type = false;
     };
@@ -37,7 +37,7 @@ public:
     bool Null() { return true; }
     bool RawNumber(const char*, rapidjson::SizeType, bool) { return Default(); }
     bool String(const char* text, rapidjson::SizeType bytes, bool) {
-        if (current_ != nullptr) current_->value.text.emplace(text, bytes);
+        if (current_ != nullptr) current_->text.emplace(text, bytes);
         return is_utf8({text, bytes});
     }
     bool Key(const char* text, rapidjson::SizeType bytes, bool) {
@@ -59,17 +59,16 @@ public:
 
 private:
     void look_up(std::string_view key) {
-        const auto place = std::ranges::find(names_, key) - names_.begin();
+        const auto place = std::ranges::find(known_, key, &JsonMember::name) - known_.begin();
         current_ = place < std::ssize(members) ? &members[static_cast<std::size_t>(place)] : nullptr;
         if (current_ != nullptr) {
             ++current_->times;
-            current_->value.is_given = true;
         } else if (!unknown) {
             unknown = key;
         }
     }
 
-    const std::span<const std::string_view> names_;
+    const std::span<const JsonMember> known_;
     Heard* current_ = nullptr;  // or what is inside of it: a wrong type already
     int depth_ = 0;             // arrays and objects around what is read
 };
@@ -99,25 +98,65 @@ std::optional<Problem> read_json(std::string_view body, Listener& listener, cons
     }
 }
 
+std::string joined(std::span<const std::string_view> choices) {
+    std::string words;
+    for (const std::string_view choice : choices)
+        words.append(words.empty() ? "" : &choice == &choices.back() ? " or " : ", ").append(choice);
+    return words;
+}
+
+// What is wrong with a member that is a string, null or absent.
+std::optional<Problem> refuse_value(const JsonMember& member, bool is_given, JsonText& text,
+                                    const TextProblemTypes& types) {
+    const std::string name(member.name);
+    if (!text && is_given && !member.may_be_null) return refusal(422, name + " must not be null");
+    if (!text && member.is_required) return refusal(422, name + " is missing");
+    if (!text) return std::nullopt;
+    if (!member.choices.empty()) {
+        if (std::ranges::find(member.choices, *text) != member.choices.end()) return std::nullopt;
+        return refusal(422, name + " must be " + joined(member.choices));
+    }
+    if (member.rule.is_trimmed) text = std::string(trim(*text));
+    const TextFault fault = check_text(*text, member.rule);
+    if (fault == TextFault::none) return std::nullopt;
+    return text_problem(name, fault, member.rule, types);
+}
+
+// What a text says that is JSON.
+std::optional<Problem> refuse_form(const Listener& heard, const JsonForm& form) {
+    if (!heard.is_object) return refusal(422, "The body must be a JSON object.");
+    if (heard.unknown) return refusal(422, std::string(form.what) + " has no member " + quoted(*heard.unknown) + '.');
+    for (std::size_t i = 0; i < form.members.size(); ++i) {
+        if (heard.members[i].times > 1)
+            return refusal(422, std::string(form.members[i].name) + " is there more than once");
+    }
+    for (std::size_t i = 0; i < form.members.size(); ++i) {
+        if (heard.members[i].wrong_type) {
+            const bool nullable = form.members[i].may_be_null;
+            return refusal(422, std::string(form.members[i].name) + " must be a string" + (nullable ? " or null" : ""));
+        }
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 Result<std::vector<JsonText>> read_json_members(std::string_view body, const JsonForm& form) {
-    std::vector<JsonText> values(form.members.size());
-    if (body.empty()) return values;
     Listener heard(form.members);
-    if (auto problem = read_json(body, heard, form.bad_characters)) return std::move(*problem);
-    if (!heard.is_object) return refusal(422, "The body must be a JSON object.");
-    if (heard.unknown) return refusal(422, std::string(form.what) + " has no member " + quoted(*heard.unknown) + '.');
-    const auto name_of_first = [&](auto is_wrong) {
-        const auto place = std::ranges::find_if(heard.members, is_wrong) - heard.members.begin();
-        return place < std::ssize(heard.members) ? std::string(form.members[static_cast<std::size_t>(place)]) : "";
-    };
-    const std::string repeated = name_of_first([](const auto& member) { return member.times > 1; });
-    if (!repeated.empty()) return refusal(422, repeated + " is there more than once");
-    const std::string odd = name_of_first([](const auto& member) { return member.wrong_type; });
-    if (!odd.empty()) return refusal(422, odd + " must be a string or null");
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] = std::move(heard.members[i].value);
-    return values;
+    if (!body.empty()) {
+        const Problem bad =
+            text_problem(form.members.front().name, TextFault::characters, form.members.front().rule, form.types);
+        if (auto problem = read_json(body, heard, bad)) return std::move(*problem);
+        if (auto problem = refuse_form(heard, form)) return std::move(*problem);
+    }
+    std::vector<JsonText> texts;
+    for (std::size_t i = 0; i < form.members.size(); ++i) {
+        JsonText text = std::move(heard.members[i].text);
+        if (auto problem = refuse_value(form.members[i], heard.members[i].times > 0, text, form.types))
+            return std::move(*problem);
+        texts.push_back(std::move(text));
+    }
+    return texts;
 }
 
 }  // namespace app

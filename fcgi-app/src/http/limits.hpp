@@ -6,8 +6,9 @@
 
 namespace app {
 
-// A request's body. nginx (clients.conf) refuses a larger one first, with the same status.
-constexpr std::size_t body_max_bytes = 4096;
+// The largest body that a service may take. Each says its own, at most this; nginx (clients.conf) has the service's, and
+// refuses a larger one first, with the same status.
+constexpr std::size_t body_max_bytes = 16 * 1024;
 
 // Of an Idempotency-Key. nginx's head has room for it.
 constexpr std::size_t idempotency_key_max_bytes = 64;
@@ -23,7 +24,7 @@ constexpr std::size_t record_of_one_byte_bytes = 16;
 constexpr std::size_t frame_bytes = 5 * 8;
 
 // All records of one request together: what the gate lets through, and what one connection may take of memory.
-constexpr std::size_t request_max_bytes = 128 * 1024;
+constexpr std::size_t request_max_bytes = 320 * 1024;
 static_assert(parameters_max_bytes + body_max_bytes * record_of_one_byte_bytes + frame_bytes <= request_max_bytes);
 
 // An answer that is sent whole, or one piece of a stream, without what FastCGI adds: its head included.

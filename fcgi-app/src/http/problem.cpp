@@ -47,6 +47,7 @@ std::string_view reason_phrase(int status) {
         {413, "Content Too Large"},
         {415, "Unsupported Media Type"},
         {422, "Unprocessable Content"},
+        {428, "Precondition Required"},
         {500, "Internal Server Error"},
         {503, "Service Unavailable"},
     };

@@ -50,6 +50,15 @@ Parameter search_text(std::string name, std::string& kept, std::size_t code_poin
     return {std::move(name), std::move(rule) + " characters, none of them U+0000, not only accents", keep};
 }
 
+std::string link_to(std::string path, std::initializer_list<std::pair<std::string_view, std::string>> parameters) {
+    char before = '?';
+    for (const auto& [name, value] : parameters) {
+        if (value.empty()) continue;
+        path.append(1, std::exchange(before, '&')).append(name).append(1, '=').append(percent_encoded(value));
+    }
+    return path;
+}
+
 std::optional<Problem> refuse_parameters(std::string_view query) { return read_parameters(query, {}); }
 
 }  // namespace app

@@ -6,10 +6,12 @@
 #include "base/parameter.hpp"
 #include "http/http.hpp"
 
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace app {
 
@@ -18,6 +20,9 @@ std::optional<Problem> read_parameters(std::string_view query, std::span<Paramet
 
 // What is searched for, kept in `kept`. A text that is longer than what it is looked for in is in none.
 Parameter search_text(std::string name, std::string& kept, std::size_t code_points_max);
+
+// `path` with those parameters whose value is not empty; ASCII, safe in a header.
+std::string link_to(std::string path, std::initializer_list<std::pair<std::string_view, std::string>> parameters);
 
 // For paths that take no parameters.
 std::optional<Problem> refuse_parameters(std::string_view query);

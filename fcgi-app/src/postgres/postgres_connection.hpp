@@ -14,6 +14,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 namespace app {
 
@@ -58,6 +59,13 @@ private:
     std::unique_ptr<Session> session_;
     std::string snapshot_;  // when is_unchanged() was asked last
 };
+
+// Makes connections of one kind.
+inline Connect<PostgresConnection> connector(PostgresSettings settings, Watchdog& watchdog) {
+    return [settings = std::move(settings), &watchdog] {
+        return std::make_unique<PostgresConnection>(settings, watchdog);
+    };
+}
 
 // A row that the database refused for an id that is there already, inserted by hand: the next may be free.
 class IdTaken : public DatabaseError {

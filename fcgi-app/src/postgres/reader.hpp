@@ -7,6 +7,7 @@
 // thread where the question is refused; it must not wait.
 #pragma once
 
+#include "base/text.hpp"
 #include "http/document.hpp"
 #include "http/http.hpp"
 #include "postgres/lane.hpp"
@@ -18,6 +19,30 @@
 
 namespace app {
 
+// Whether there are questions behind the one that is being answered.
+using OthersWait = std::function<bool()>;
+
+// A search costs its own client's time. `count` gives a page and its total, `find` the same page without, which is quick where
+// many rows match; both are slow (DatabaseFault) where they take too long. Where others wait, what could not be counted in
+// time is not looked for again; what cannot be found at all for being shorter than what the index is made of (groups of three
+// characters, without accents) is `too_broad`.
+template <class Count, class Find>
+Result<Document> search_in_time(std::string_view text, const OthersWait& others_wait, const Problem& too_broad,
+                                Count count, Find find) {
+    try {
+        return count();
+    } catch (const DatabaseError& error) {
+        if (error.fault != DatabaseFault::slow) throw;
+    }
+    if (others_wait()) return overloaded();
+    try {
+        return find();
+    } catch (const DatabaseError& error) {
+        if (error.fault != DatabaseFault::slow || count_beside_accents(text) >= 3) throw;
+    }
+    return too_broad;
+}
+
 // Two questions that compare equal get the same answer.
 template <class Question, class Database>
 class Reader {
@@ -27,9 +52,8 @@ public:
     struct Rules {
         // Whether the question is asked in a query of its own.
         std::function<bool(const Question&)> is_alone;
-        // Its answer. `others_wait`: this one should not take long.
-        std::function<Result<Document>(Database&, const Question&, const std::function<bool()>& others_wait)>
-            answer_alone;
+        // Its answer.
+        std::function<Result<Document>(Database&, const Question&, const OthersWait&)> answer_alone;
         // Each is given all the others, which came together, and puts the answers to those that it knows into the last.
         std::vector<std::function<void(Database&, const std::vector<Question>&, Answers&)>> answer_together;
         // Answers are kept for as long as nothing is committed: for a lane whose questions are few.
@@ -70,7 +94,7 @@ private:
             if (rules_.is_alone(group.question)) {
                 refuse_late(group);
                 if (group.readers.empty()) continue;
-                const auto others_wait = [&] { return &group != &groups.back() || lane_.others_wait(); };
+                const OthersWait others_wait = [&] { return &group != &groups.back() || lane_.others_wait(); };
                 ask_in_time([&] {
                     known_.emplace(group.question, rules_.answer_alone(database, group.question, others_wait));
                 });

@@ -24,19 +24,6 @@ auto or_refuse(const VisitorService& service, Answer answer) {
     };
 }
 
-Result<std::monostate> ask_index(const VisitorService&, const Request& request, const PathValues&) {
-    if (const auto problem = refuse_parameters(request.query)) return *problem;
-    return std::monostate();
-}
-
-void show_index(const VisitorService& service, const ExchangePtr& exchange, std::monostate) {
-    Response response{.status = 200, .headers = {{"Content-Type", json_type}, {"Cache-Control", "no-cache"}}};
-    response.set_body(R"({"name":"visitors")" + json_member("version", service.version) +
-                      R"(,"links":{"visitors":"/api/visitors","stats":"/api/stats","health":"/health",)" +
-                      R"("openapi":"/openapi.json"}})");
-    exchange->respond(response);
-}
-
 Result<Question> ask_page(const VisitorService&, const Request& request, const PathValues&) {
     const auto question = parse_page_question(request.query);
     return question ? Result<Question>(*question) : question.error();
@@ -71,7 +58,7 @@ void read(const VisitorService& service, const ExchangePtr& exchange, const Ques
 Result<Addition> ask_addition(const VisitorService&, const Request& request, const PathValues&) {
     if (const auto problem = refuse_other_sites(request)) return *problem;
     if (const auto problem = refuse_parameters(request.query)) return *problem;
-    if (const auto problem = refuse_body(request, body_max_bytes)) return *problem;
+    if (const auto problem = refuse_body(request, visitor_body_max_bytes)) return *problem;
     const std::string_view key = request.header("Idempotency-Key");
     if (const auto problem = refuse_key(key)) return *problem;
     const auto name = parse_new_visitor(request.body);
@@ -146,7 +133,7 @@ void export_csv(const VisitorService& service, const ExchangePtr& exchange, cons
 }
 
 constexpr Route<VisitorService> routes[] = {
-    {"GET", "/api", ask_then_act<ask_index, show_index>},
+    {"GET", "/api", ask_then_act<ask_nothing<VisitorService>, show_index<VisitorService>>},
     {"GET", "/api/visitors", ask_then_act<ask_page, read>},
     {"POST", "/api/visitors", ask_then_act<ask_addition, add>},
     {"GET", "/api/visitors/{id}", ask_then_act<ask_visitor, read>},
@@ -158,5 +145,11 @@ constexpr Route<VisitorService> routes[] = {
 }  // namespace
 
 std::span<const Route<VisitorService>> visitor_routes() { return routes; }
+
+std::string visitor_index(std::string_view version) {
+    return index_json(
+        "visitors", version,
+        {{"visitors", "/api/visitors"}, {"stats", "/api/stats"}, {"health", "/health"}, {"openapi", "/openapi.json"}});
+}
 
 }  // namespace app

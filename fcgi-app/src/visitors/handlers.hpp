@@ -15,11 +15,13 @@ namespace app {
 struct VisitorService {
     Store& store;
     std::string admin_token;  // empty: deleting and exporting are off
-    std::string_view version;
-    Log& log;  // where a refusal is told
+    std::string index;        // index_json()
+    Log& log;                 // where a refusal is told
 };
 
 // The service's table of routes.
 std::span<const Route<VisitorService>> visitor_routes();
+
+std::string visitor_index(std::string_view version);
 
 }  // namespace app

@@ -96,9 +96,6 @@ bool has_tag(Book& book, std::int64_t id, std::string_view header) {
     return !found.empty() && if_match(header, document_of(json_of(found.front(), visitor_fields)).etag);
 }
 
-// The index is of groups of three characters; accents are not compared.
-bool is_too_short_for_index(std::string_view text) { return count_beside_accents(text) < 3; }
-
 // No one else's text is looked for together with this one's.
 bool is_asked_alone(const Question& question) {
     const auto* page = std::get_if<PageQuestion>(&question);
@@ -106,24 +103,12 @@ bool is_asked_alone(const Question& question) {
     return !std::holds_alternative<VisitorQuestion>(question);
 }
 
-// A search costs its own client's time: where others wait, what could not be counted in time is not looked for again.
-Result<Document> answer_search(Book& book, const PageQuestion& question, const std::function<bool()>& others_wait) {
-    try {
-        return page_document(question, book.search(question));
-    } catch (const DatabaseError& error) {
-        if (error.fault != DatabaseFault::slow) throw;
+Result<Document> answer_alone(Book& book, const Question& question, const OthersWait& others_wait) {
+    if (const auto* page = std::get_if<PageQuestion>(&question)) {
+        return search_in_time(
+            page->text, others_wait, search_too_broad(), [&] { return page_document(*page, book.search(*page)); },
+            [&] { return page_document(*page, book.search_frequent(*page)); });
     }
-    if (others_wait()) return overloaded();
-    try {
-        return page_document(question, book.search_frequent(question));
-    } catch (const DatabaseError& error) {
-        if (error.fault != DatabaseFault::slow || !is_too_short_for_index(question.text)) throw;
-    }
-    return search_too_broad();
-}
-
-Result<Document> answer_alone(Book& book, const Question& question, const std::function<bool()>& others_wait) {
-    if (const auto* search = std::get_if<PageQuestion>(&question)) return answer_search(book, *search, others_wait);
     if (const auto* stats = std::get_if<StatsQuestion>(&question)) return document_of(to_json(book.stats(stats->days)));
     return rows_document(book.rows(std::get<RowsQuestion>(question).after, rows_max_per_chunk));
 }

@@ -1,9 +1,8 @@
 // Bodies and query strings to questions, and values to JSON.
 #include "visitors/visitor.hpp"
 
-#include "base/encoding.hpp"
+#include "http/document.hpp"
 #include "http/json_reader.hpp"
-#include "http/problem.hpp"
 #include "http/query.hpp"
 
 #include <utility>
@@ -11,20 +10,14 @@
 namespace app {
 namespace {
 
-constexpr TextProblemTypes name_problems{"/problems/name-length", "/problems/name-characters"};
+constexpr JsonMember members[] = {{.name = "name", .rule = name_rule, .may_be_null = true}};
+constexpr JsonForm form{"A visitor", members, {"/problems/name-length", "/problems/name-characters"}};
 
 }  // namespace
 
 Result<Name> parse_new_visitor(std::string_view body) {
-    constexpr std::string_view members[] = {"name"};
-    const auto read = read_json_members(
-        body, {"A visitor", members, text_problem("name", TextFault::characters, name_rule, name_problems)});
-    if (!read) return read.error();
-    const auto& given = read->front().text;
-    if (!given) return Name();
-    const std::string_view name = trim(*given);
-    const TextFault fault = check_text(name, name_rule);
-    return fault == TextFault::none ? Result(Name(name)) : text_problem("name", fault, name_rule, name_problems);
+    const auto read = read_json_members(body, form);
+    return read ? Result<Name>(read->front()) : read.error();
 }
 
 Result<PageQuestion> parse_page_question(std::string_view query) {
@@ -46,14 +39,13 @@ Result<StatsQuestion> parse_stats_question(std::string_view query) {
 }
 
 std::string next_link(const PageQuestion& question, std::int64_t last_id) {
-    const std::string search = question.text.empty() ? std::string() : "&q=" + percent_encoded(question.text);
-    return "/api/visitors?limit=" + std::to_string(question.limit) + "&before=" + std::to_string(last_id) + search;
+    return link_to(
+        "/api/visitors",
+        {{"limit", std::to_string(question.limit)}, {"before", std::to_string(last_id)}, {"q", question.text}});
 }
 
 std::string to_json(const Page& page, std::string_view next) {
-    return R"({"visitors":)" + json_array(page.visitors, visitor_fields) +
-           (page.total ? json_member("total", *page.total) : R"(,"total":null)") +
-           (next.empty() ? R"(,"next":null)" : json_member("next", next)) + '}';
+    return page_json("visitors", json_array(page.visitors, visitor_fields), page.total, next);
 }
 
 std::string to_json(const Stats& stats) {

@@ -5,6 +5,7 @@
 #include "base/fields.hpp"
 #include "base/text.hpp"
 #include "http/http.hpp"
+#include "http/limits.hpp"
 
 #include <compare>
 #include <cstdint>
@@ -32,6 +33,10 @@ constexpr auto visitor_fields =
 
 // What a client asks for, trimmed and checked. None: the visitor is called Visitor_{id}.
 using Name = std::optional<std::string>;
+
+// Of a request to add one. nginx (clients.conf) has the same, as tests/lint looks.
+constexpr std::size_t visitor_body_max_bytes = 4096;
+static_assert(visitor_body_max_bytes <= body_max_bytes);
 
 // The largest `limit` of a page.
 constexpr int page_max_visitors = 100;

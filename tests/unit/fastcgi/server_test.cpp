@@ -241,7 +241,10 @@ BOOST_AUTO_TEST_CASE(the_largest_body_in_records_of_one_byte_that_come_one_at_a_
         peer.send(record(4, ""));
         for (const char byte : body) peer.send(record(5, std::string{byte}));
         peer.send(record(5, ""));
-        BOOST_TEST(has(peer.answer(), "POST  " + body));
+        // The answer comes in several records, with their headers between.
+        const std::string answer = peer.answer();
+        BOOST_TEST(has(answer, "POST  " + body.substr(0, 1000)));
+        BOOST_TEST(static_cast<std::size_t>(std::ranges::count(answer, body[0])) >= body_max_bytes);
     }
 }
 
@@ -277,7 +280,8 @@ BOOST_AUTO_TEST_CASE(what_is_turned_away_has_one_line_that_says_why_and_whose_re
 
     const Peer large(it.path);
     large.send(begun);
-    for (int i = 0; i < 3; ++i) large.send(record(4, std::string(60'000, 'x')));
+    for (std::size_t sent = 0; sent <= request_max_bytes; sent += 60'000)
+        large.send(record(4, std::string(60'000, 'x')));
     BOOST_TEST(large.closed_by_server());
     line = lines.next();
     BOOST_TEST(has(line, R"("request_id":"4711","reason":"too large","bytes":)"), line);

@@ -24,7 +24,7 @@ struct Service {
     explicit Service(int log_fd = -1)
         : log(log_fd),
           store({}, 256, server.connect(), server.connect(), lanes, log),
-          service{store, token, version, log} {
+          service{store, token, visitor_index(version), log} {
         while (ask({.method = "POST", .path = "/api/visitors"}).status != 201) std::this_thread::yield();
         for (const char* query : {"", "before=9", "q=a"}) {
             while (ask({.method = "GET", .path = "/api/visitors", .query = query}).status != 200)
@@ -126,8 +126,8 @@ const std::vector<Row> rows{
     {"no media type", post("{}", ""), 415},
     {"a body that is not JSON", post("{"), 400},
     {"JSON that is no visitor", post("[]"), 422},
-    {"a body of the largest size", post("{}" + std::string(body_max_bytes - 2, ' ')), 201},
-    {"a body of one byte more", post("{}" + std::string(body_max_bytes - 1, ' ')), 413},
+    {"a body of the largest size", post("{}" + std::string(visitor_body_max_bytes - 2, ' ')), 201},
+    {"a body of one byte more", post("{}" + std::string(visitor_body_max_bytes - 1, ' ')), 413},
     {"a key of the largest size", with_key(std::string(idempotency_key_max_bytes, 'k')), 201},
     {"a key of one byte more", with_key(std::string(idempotency_key_max_bytes + 1, 'k')), 400},
     {"a key with a space", with_key("a b"), 400},
@@ -268,7 +268,7 @@ BOOST_AUTO_TEST_CASE(without_a_configured_token_every_token_is_forbidden) {
     Log log{-1};
     Lanes lanes{log};
     Store store({}, 256, server.connect(), server.connect(), lanes, log);
-    const VisitorService without_token{store, {}, version, log};
+    const VisitorService without_token{store, {}, {}, log};
     for (const char* authorization : {"", "Bearer ", "Bearer x"}) {
         const auto exchange = exchange_for(as_admin("DELETE", "/api/visitors/1", authorization));
         route(visitor_routes(), without_token, log, exchange);
@@ -278,7 +278,7 @@ BOOST_AUTO_TEST_CASE(without_a_configured_token_every_token_is_forbidden) {
 
 BOOST_AUTO_TEST_CASE(without_a_configured_token_a_key_takes_back_what_it_added) {
     Service service;
-    const VisitorService without_token{service.store, {}, version, service.log};
+    const VisitorService without_token{service.store, {}, {}, service.log};
     BOOST_REQUIRE(header(service.ask(with_key("k")), "Location") == "/api/visitors/2");
     const auto status = [&](const char* path, const char* key) {
         const auto exchange = exchange_for(take_back(path, key));

@@ -487,7 +487,7 @@ BOOST_AUTO_TEST_CASE(every_byte_makes_a_valid_string) {
 }
 
 BOOST_AUTO_TEST_CASE(every_status_that_is_sent_has_its_words) {
-    for (const int status : {200, 201, 204, 304, 400, 401, 403, 404, 405, 413, 415, 422, 500, 503}) {
+    for (const int status : {200, 201, 204, 304, 400, 401, 403, 404, 405, 412, 413, 415, 422, 428, 500, 503}) {
         BOOST_TEST(!reason_phrase(status).empty());
     }
     BOOST_TEST(reason_phrase(422) == "Unprocessable Content");

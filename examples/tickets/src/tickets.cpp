@@ -1,0 +1,307 @@
+// The tickets' service, whole: values with their members, what each request asks and which statement answers it, the routes,
+// and the wiring. What asks runs on the responder's workers; the operations that it gives run on lanes
+// (postgres/operations.hpp), reads that are equal once, writes in one transaction for all that wait.
+#include "base/encoding.hpp"
+#include "base/fields.hpp"
+#include "base/parameter.hpp"
+#include "http/document.hpp"
+#include "http/etag.hpp"
+#include "http/guards.hpp"
+#include "http/json_reader.hpp"
+#include "http/limits.hpp"
+#include "http/query.hpp"
+#include "http/router.hpp"
+#include "postgres/operations.hpp"
+#include "program.hpp"
+#include "statements.hpp"
+#include "version.hpp"
+
+#include <limits>
+
+namespace {
+
+using namespace app;
+using namespace app::statements;
+
+constexpr std::size_t request_body_max_bytes = 16 * 1024;
+constexpr std::int64_t id_max = std::numeric_limits<std::int64_t>::max();
+constexpr int page_max_tickets = 100;
+constexpr TextRule title_rule{.code_points_max = 120};
+constexpr TextRule body_rule{
+    .code_points_min = 0, .code_points_max = 4000, .has_lines = true, .may_be_blank = true, .is_trimmed = false};
+constexpr TextProblemTypes text_problems{"/problems/text-length", "/problems/text-characters"};
+// A code point takes up to 6 bytes (\u0001), what is beside the title less than 256.
+static_assert(page_max_tickets * (6 * title_rule.code_points_max + 256) <= answer_max_bytes);
+static_assert(request_body_max_bytes <= body_max_bytes);
+
+struct Project {
+    std::string key, title;
+    std::int64_t tickets = 0;
+};
+constexpr auto project_fields =
+    fields(Field{"key", &Project::key}, Field{"title", &Project::title}, Field{"tickets", &Project::tickets});
+
+struct Ticket {
+    std::int64_t id = 0;
+    std::string project, title, body, state;
+    std::int64_t version = 1;
+    Time created_at, updated_at;
+};
+constexpr auto before_body =
+    fields(Field{"id", &Ticket::id}, Field{"project", &Ticket::project}, Field{"title", &Ticket::title});
+constexpr auto behind_body = fields(Field{"state", &Ticket::state}, Field{"version", &Ticket::version},
+                                    Field{"created_at", &Ticket::created_at}, Field{"updated_at", &Ticket::updated_at});
+constexpr auto ticket_fields = std::tuple_cat(before_body, fields(Field{"body", &Ticket::body}), behind_body);
+constexpr auto listed_fields = std::tuple_cat(before_body, behind_body);
+
+constexpr std::string_view states[] = {"open", "done"};
+constexpr JsonMember title{.name = "title", .rule = title_rule};
+constexpr JsonMember new_title{.name = "title", .rule = title_rule, .is_required = true};
+constexpr JsonMember project_members[] = {new_title};
+constexpr JsonMember new_members[] = {new_title, {.name = "body", .rule = body_rule, .may_be_null = true}};
+constexpr JsonMember changed_members[] = {
+    title, {.name = "body", .rule = body_rule}, {.name = "state", .rule = {}, .choices = states}};
+
+// The same for every handler.
+struct Service {
+    Operations& operations;
+    std::string admin_token;  // empty: deleting is off
+    std::string index;
+    Log& log;  // where a refusal is told
+};
+
+Problem no_such(std::string what) { return {.status = 404, .detail = "There is no such " + what + '.'}; }
+
+bool is_key(std::string_view text) {
+    const auto is_letter = [](char c) { return 'A' <= c && c <= 'Z'; };
+    return text.size() >= 2 && text.size() <= 10 && is_letter(text[0]) &&
+           std::ranges::all_of(text, [&](char c) { return is_letter(c) || ('0' <= c && c <= '9'); });
+}
+
+Result<std::int64_t> id_in(const PathValues& values) {
+    const auto id = parse_number(values[0], 1, id_max);
+    return id ? Result(*id) : no_such("ticket");
+}
+
+std::string tag_of(const Ticket& ticket) { return '"' + std::to_string(ticket.version) + '"'; }
+
+// The ticket that a statement gave, if it gave one.
+template <class Statement>
+std::optional<Ticket> first_of(const Rows<Statement>& rows) {
+    if (rows.empty()) return std::nullopt;
+    return rows.single().template value<Ticket, ticket_fields>();
+}
+
+Reply reply_of(int status, const Ticket& ticket, std::string_view event) {
+    const std::string id = std::to_string(ticket.id);
+    return {.status = status,
+            .location = status == 201 ? "/api/tickets/" + id : "",
+            .etag = tag_of(ticket),
+            .body = json_of(ticket, ticket_fields),
+            .event = event,
+            .subject = id};
+}
+
+// What each request must be that changes something, before its body is read.
+std::optional<Problem> refuse_write(const Request& request) {
+    if (const auto problem = refuse_other_sites(request)) return problem;
+    if (const auto problem = refuse_parameters(request.query)) return problem;
+    if (const auto problem = refuse_body(request, request_body_max_bytes)) return problem;
+    return refuse_key(request.header("Idempotency-Key"));
+}
+
+// A version that is named must be the ticket's.
+std::optional<Problem> refuse_version(const std::string& if_match_header, const Ticket& ticket) {
+    if (if_match(if_match_header, tag_of(ticket))) return std::nullopt;
+    return Problem{.status = 412, .detail = "The ticket is not the one that If-Match names. Nothing was changed."};
+}
+
+Result<WriteOperation> put_one_project(const Service&, const Request& request, const PathValues& values) {
+    if (!is_key(values[0])) return no_such("project");
+    if (const auto problem = refuse_write(request)) return *problem;
+    const auto body = read_json_members(request.body, {"A project", project_members, text_problems});
+    if (!body) return body.error();
+    return WriteOperation([key = std::string(values[0]), text = *body->at(0)](auto& connection) -> Result<Reply> {
+        const auto rows = connection.template call<put_project>(key, text);
+        if (rows.empty())
+            return Problem{.status = 422, .type = "/problems/too-many", .detail = "There are 100 projects already."};
+        const bool is_new = rows.single().flag(put_project::is_new);
+        const auto project = rows.single().template value<Project, project_fields>();
+        return Reply{.status = is_new ? 201 : 200,
+                     .location = is_new ? "/api/projects/" + key : "",
+                     .body = json_of(project, project_fields),
+                     .event = "project_put",
+                     .subject = key};
+    });
+}
+
+Result<ReadOperation> get_projects(const Service&, const Request& request, const PathValues&) {
+    if (const auto problem = refuse_parameters(request.query)) return *problem;
+    return ReadOperation([](auto& connection, const auto&) {
+        const auto projects = connection.template call<list_projects>().template values<Project, project_fields>();
+        return document_of(R"({"projects":)" + json_array(projects, project_fields) + '}');
+    });
+}
+
+Result<ReadOperation> get_project(const Service&, const Request& request, const PathValues& values) {
+    if (const auto problem = refuse_parameters(request.query)) return *problem;
+    return ReadOperation([key = std::string(values[0])](auto& connection, const auto&) -> Result<Document> {
+        const auto rows = connection.template call<one_project>(key);
+        if (rows.empty()) return no_such("project");
+        return document_of(json_of(rows.single().template value<Project, project_fields>(), project_fields));
+    });
+}
+
+Result<WriteOperation> post_ticket(const Service&, const Request& request, const PathValues& values) {
+    if (const auto problem = refuse_write(request)) return *problem;
+    const auto body = read_json_members(request.body, {"A ticket", new_members, text_problems});
+    if (!body) return body.error();
+    return WriteOperation([project = std::string(values[0]), texts = *body](auto& connection) -> Result<Reply> {
+        const auto rows = connection.template call<add_ticket>(project, *texts[0], texts[1].value_or(""));
+        const auto ticket = first_of(rows);
+        return ticket ? Result(reply_of(201, *ticket, "ticket_added")) : no_such("project");
+    });
+}
+
+struct PageQuestion {
+    std::string project, state, text;
+    int limit = 20;
+    std::int64_t before = id_max;  // only smaller ids
+};
+
+Result<PageQuestion> ask_page(const Service&, const Request& request, const PathValues&) {
+    PageQuestion asked;
+    Parameter known[] = {
+        {"project", "must be a project's key", [&](auto value) { return is_key(asked.project = value); }},
+        {"state", "must be open or done",
+         [&](auto value) { return std::ranges::find(states, asked.state = value) != std::end(states); }},
+        search_text("q", asked.text, title_rule.code_points_max),
+        whole_number("limit", asked.limit, 1, page_max_tickets),
+        whole_number("before", asked.before, 1, id_max),
+    };
+    if (auto problem = read_parameters(request.query, known)) return std::move(*problem);
+    return asked;
+}
+
+// A row more than the limit tells that there are more; where there is none, one of nulls has the total.
+template <class Statement>
+Document page_by(PostgresConnection& connection, const PageQuestion& asked) {
+    const std::string pattern = asked.text.empty() ? "" : '%' + escaped(asked.text, "%_\\", '\\') + '%';
+    std::vector<Ticket> tickets;
+    std::optional<std::int64_t> total;
+    for (const auto& row :
+         connection.call<Statement>(asked.project, asked.state, asked.before, asked.limit + 1, pattern)) {
+        if (!row.is_null(Statement::total)) total = row.number(Statement::total);
+        if (!row.is_null(Statement::id)) tickets.push_back(row.template value<Ticket, ticket_fields>());
+    }
+    std::string next;
+    if (std::ssize(tickets) > asked.limit) {
+        tickets.pop_back();
+        next = link_to("/api/tickets", {{"project", asked.project},
+                                        {"state", asked.state},
+                                        {"q", asked.text},
+                                        {"limit", std::to_string(asked.limit)},
+                                        {"before", std::to_string(tickets.back().id)}});
+    }
+    Document page = document_of(page_json("tickets", json_array(tickets, listed_fields), total, next));
+    page.next = next;
+    return page;
+}
+
+void show_page(const Service& service, const ExchangePtr& exchange, const PageQuestion& asked) {
+    if (asked.text.empty()) {
+        const auto page = [asked](auto& connection, const auto&) {
+            return page_by<page_of_tickets>(connection, asked);
+        };
+        return service.operations.read(exchange, page);
+    }
+    service.operations.search(exchange, [asked](PostgresConnection& connection, const OthersWait& others_wait) {
+        const Problem too_broad{.status = 422,
+                                .type = "/problems/search-too-broad",
+                                .detail = "This text is too short to be found: search for 3 characters or more."};
+        return search_in_time(
+            asked.text, others_wait, too_broad, [&] { return page_by<page_of_matches>(connection, asked); },
+            [&] { return page_by<page_of_tickets>(connection, asked); });
+    });
+}
+
+Result<ReadOperation> get_ticket(const Service&, const Request& request, const PathValues& values) {
+    if (const auto problem = refuse_parameters(request.query)) return *problem;
+    const auto id = id_in(values);
+    if (!id) return id.error();
+    return ReadOperation([id = *id](auto& connection, const auto&) -> Result<Document> {
+        const auto ticket = first_of(connection.template call<one_ticket>(id));
+        if (!ticket) return no_such("ticket");
+        return Document{.body = std::make_shared<const std::string>(json_of(*ticket, ticket_fields)),
+                        .etag = tag_of(*ticket)};
+    });
+}
+
+// That there is no such ticket counts before a missing If-Match, that before a fault of the body, that before its version.
+Result<WriteOperation> patch_ticket(const Service&, const Request& request, const PathValues& values) {
+    if (const auto problem = refuse_write(request)) return *problem;
+    const auto id = id_in(values);
+    if (!id) return id.error();
+    return WriteOperation([id = *id, condition = std::string(request.header("If-Match")),
+                           body = read_json_members(request.body, {"A ticket", changed_members, text_problems})](
+                              auto& connection) -> Result<Reply> {
+        const auto before = first_of(connection.template call<one_ticket_for_change>(id));
+        if (!before) return no_such("ticket");
+        if (condition.empty()) return Problem{.status = 428, .detail = "If-Match must name the ticket's version."};
+        if (!body) return body.error();
+        if (const auto problem = refuse_version(condition, *before)) return *problem;
+        const auto rows = connection.template call<change_ticket>(id, body->at(0), body->at(1), body->at(2));
+        const auto after = first_of(rows);
+        return after ? reply_of(200, *after, "ticket_changed") : reply_of(200, *before, "");
+    });
+}
+
+Result<WriteOperation> delete_ticket(const Service& service, const Request& request, const PathValues& values) {
+    if (const auto problem = refuse_write(request)) return *problem;
+    if (const auto problem = refuse_strangers(request, service.admin_token)) return *problem;
+    const auto id = id_in(values);
+    if (!id) return id.error();
+    return WriteOperation(
+        [id = *id, condition = std::string(request.header("If-Match"))](auto& connection) -> Result<Reply> {
+            const auto before = first_of(connection.template call<one_ticket_for_change>(id));
+            if (!before) return no_such("ticket");
+            if (const auto problem = refuse_version(condition, *before)) return *problem;
+            connection.template call<remove_ticket>(id);
+            return Reply{.status = 204, .event = "ticket_removed", .subject = std::to_string(id)};
+        });
+}
+
+constexpr Route<Service> table[] = {
+    {"GET", "/api", ask_then_act<ask_nothing<Service>, show_index<Service>>},
+    {"GET", "/api/projects", ask_then_act<get_projects, read_it<Service>>},
+    {"GET", "/api/projects/{key}", ask_then_act<get_project, read_it<Service>>},
+    {"PUT", "/api/projects/{key}", ask_then_act<put_one_project, write_it<Service>>},
+    {"POST", "/api/projects/{key}/tickets", ask_then_act<post_ticket, write_it<Service>>},
+    {"GET", "/api/tickets", ask_then_act<ask_page, show_page>},
+    {"GET", "/api/tickets/{id}", ask_then_act<get_ticket, read_it<Service>>},
+    {"PATCH", "/api/tickets/{id}", ask_then_act<patch_ticket, write_it<Service>>},
+    {"DELETE", "/api/tickets/{id}", ask_then_act<delete_ticket, write_it<Service>>},
+};
+constexpr std::span<const Route<Service>> routes = table;
+
+void serve(const Config& config, Log& log, const AwaitEnd& await_end) {
+    Parts parts(log);
+    const Connections connections = connections_of(config, "tickets", statements::all);
+    Operations operations(config.lane, config.batch_max_rows, connector(connections.usual, parts.watchdog),
+                          connector(connections.for_search, parts.watchdog), parts.lanes, log);
+    const Service service{operations, config.admin_token,
+                          index_json("tickets", version,
+                                     {{"projects", "/api/projects"},
+                                      {"tickets", "/api/tickets"},
+                                      {"health", "/health"},
+                                      {"openapi", "/openapi.json"}}),
+                          log};
+    respond(
+        config, connections, parts, [&](const auto& exchange) { route(routes, service, log, exchange); }, await_end);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    return run(argc, argv, {"the tickets' FastCGI responder", list_of(routes), request_body_max_bytes}, serve);
+}

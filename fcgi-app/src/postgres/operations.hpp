@@ -1,0 +1,100 @@
+// What a service needs that has no statement of its own for many questions at once: each read and each write is a function on
+// the connection. Equal reads share one run. All writes of a batch are one transaction, in which the keys of clients are
+// claimed and the first answer to each is kept (sql/machinery/keys.sql): whatever the resource is, a write that is sent again
+// with its key is answered as it was the first time, and one that was in doubt is done once. Knows no resource. Any thread may
+// ask; the functions run on lanes, one at a time each, and must not wait for anything but the connection.
+#pragma once
+
+#include "http/document.hpp"
+#include "http/http.hpp"
+#include "postgres/batcher.hpp"
+#include "postgres/lane.hpp"
+#include "postgres/postgres_connection.hpp"
+#include "postgres/reader.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace app {
+
+// What a write is answered. All but the event is kept, and answered again.
+struct Reply {
+    int status = 200;
+    std::string location;    // empty: none
+    std::string etag;        // empty: none
+    std::string body;        // JSON, in one line; empty: none
+    std::string_view event;  // of the log, a literal; empty: nothing was changed
+    std::string subject;     // the log's `id`
+};
+
+// As it is kept: one text, and back. What text_of() did not write is a DatabaseError.
+std::string text_of(const Reply& reply);
+Reply reply_of(std::string_view text);
+
+// What it gives is a document, or why there is none.
+using ReadOperation = std::function<Result<Document>(PostgresConnection&, const OthersWait&)>;
+// A problem changes nothing, and uses up no key.
+using WriteOperation = std::function<Result<Reply>(PostgresConnection&)>;
+
+class Operations {
+public:
+    // Searches have a connection of their own, with its own limits. `limits` are each lane's; at most `rows_max` writes are one
+    // transaction.
+    Operations(const LaneLimits& limits, std::size_t rows_max, const Connect<PostgresConnection>& connect,
+               const Connect<PostgresConnection>& connect_for_search, Lanes& lanes, Log& log);
+
+    // Each answers the exchange.
+    void read(const ExchangePtr& exchange, ReadOperation operation);
+    void search(const ExchangePtr& exchange, ReadOperation operation);
+    void write(const ExchangePtr& exchange, WriteOperation operation);
+
+private:
+    // Equal if they have the same target.
+    struct Read {
+        std::string target;
+        ReadOperation operation;
+
+        bool operator<(const Read& other) const { return target < other.target; }
+    };
+    struct Write {
+        std::string key;      // the client's; empty: it has none
+        std::string request;  // what was asked
+        WriteOperation operation;
+    };
+    struct Done {
+        Reply reply;
+        bool is_replay = false;
+    };
+    using Reading = Reader<Read, PostgresConnection>;
+    using Writing = Batcher<Write, Done, PostgresConnection>;
+
+    static Reading::Rules reading();
+    void push(Reading& reader, const ExchangePtr& exchange, ReadOperation operation) const;
+    std::vector<Result<Done>> write_batch(PostgresConnection& connection, const std::string& key,
+                                          const Writing::Batch& batch);
+    void log_changes(const Writing::Batch& batch, const std::vector<Result<Done>>& done) const;
+
+    Log& log_;
+    Writing writes_;
+    Reading reads_;
+    Reading searches_;
+};
+
+// For ask_then_act(): what is then done with what a route asks. Service::operations are the service's.
+template <class Service>
+void read_it(const Service& service, const ExchangePtr& exchange, const ReadOperation& operation) {
+    service.operations.read(exchange, operation);
+}
+template <class Service>
+void search_it(const Service& service, const ExchangePtr& exchange, const ReadOperation& operation) {
+    service.operations.search(exchange, operation);
+}
+template <class Service>
+void write_it(const Service& service, const ExchangePtr& exchange, const WriteOperation& operation) {
+    service.operations.write(exchange, operation);
+}
+
+}  // namespace app
