@@ -1,11 +1,9 @@
 // The tickets' service, whole: values with their members, what each request asks and which statement answers it, the routes,
 // and the wiring. What asks runs on the responder's workers; the operations that it gives run on lanes
 // (postgres/operations.hpp), reads that are equal once, writes in one transaction for all that wait.
-#include "base/encoding.hpp"
 #include "base/fields.hpp"
 #include "base/parameter.hpp"
 #include "http/document.hpp"
-#include "http/etag.hpp"
 #include "http/guards.hpp"
 #include "http/json_reader.hpp"
 #include "http/limits.hpp"
@@ -70,8 +68,6 @@ struct Service {
     Log& log;  // where a refusal is told
 };
 
-Problem no_such(std::string what) { return {.status = 404, .detail = "There is no such " + what + '.'}; }
-
 bool is_key(std::string_view text) {
     const auto is_letter = [](char c) { return 'A' <= c && c <= 'Z'; };
     return text.size() >= 2 && text.size() <= 10 && is_letter(text[0]) &&
@@ -102,23 +98,9 @@ Reply reply_of(int status, const Ticket& ticket, std::string_view event) {
             .subject = id};
 }
 
-// What each request must be that changes something, before its body is read.
-std::optional<Problem> refuse_write(const Request& request) {
-    if (const auto problem = refuse_other_sites(request)) return problem;
-    if (const auto problem = refuse_parameters(request.query)) return problem;
-    if (const auto problem = refuse_body(request, request_body_max_bytes)) return problem;
-    return refuse_key(request.header("Idempotency-Key"));
-}
-
-// A version that is named must be the ticket's.
-std::optional<Problem> refuse_version(const std::string& if_match_header, const Ticket& ticket) {
-    if (if_match(if_match_header, tag_of(ticket))) return std::nullopt;
-    return Problem{.status = 412, .detail = "The ticket is not the one that If-Match names. Nothing was changed."};
-}
-
 Result<WriteOperation> put_one_project(const Service&, const Request& request, const PathValues& values) {
     if (!is_key(values[0])) return no_such("project");
-    if (const auto problem = refuse_write(request)) return *problem;
+    if (const auto problem = refuse_write(request, request_body_max_bytes)) return *problem;
     const auto body = read_json_members(request.body, {"A project", project_members, text_problems});
     if (!body) return body.error();
     return WriteOperation([key = std::string(values[0]), text = *body->at(0)](auto& connection) -> Result<Reply> {
@@ -153,7 +135,7 @@ Result<ReadOperation> get_project(const Service&, const Request& request, const 
 }
 
 Result<WriteOperation> post_ticket(const Service&, const Request& request, const PathValues& values) {
-    if (const auto problem = refuse_write(request)) return *problem;
+    if (const auto problem = refuse_write(request, request_body_max_bytes)) return *problem;
     const auto body = read_json_members(request.body, {"A ticket", new_members, text_problems});
     if (!body) return body.error();
     return WriteOperation([project = std::string(values[0]), texts = *body](auto& connection) -> Result<Reply> {
@@ -173,8 +155,7 @@ Result<PageQuestion> ask_page(const Service&, const Request& request, const Path
     PageQuestion asked;
     Parameter known[] = {
         {"project", "must be a project's key", [&](auto value) { return is_key(asked.project = value); }},
-        {"state", "must be open or done",
-         [&](auto value) { return std::ranges::find(states, asked.state = value) != std::end(states); }},
+        one_of("state", asked.state, states),
         search_text("q", asked.text, title_rule.code_points_max),
         whole_number("limit", asked.limit, 1, page_max_tickets),
         whole_number("before", asked.before, 1, id_max),
@@ -186,7 +167,7 @@ Result<PageQuestion> ask_page(const Service&, const Request& request, const Path
 // A row more than the limit tells that there are more; where there is none, one of nulls has the total.
 template <class Statement>
 Document page_by(PostgresConnection& connection, const PageQuestion& asked) {
-    const std::string pattern = asked.text.empty() ? "" : '%' + escaped(asked.text, "%_\\", '\\') + '%';
+    const std::string pattern = pattern_of(asked.text);
     std::vector<Ticket> tickets;
     std::optional<std::int64_t> total;
     for (const auto& row :
@@ -216,11 +197,8 @@ void show_page(const Service& service, const ExchangePtr& exchange, const PageQu
         return service.operations.read(exchange, page);
     }
     service.operations.search(exchange, [asked](PostgresConnection& connection, const OthersWait& others_wait) {
-        const Problem too_broad{.status = 422,
-                                .type = "/problems/search-too-broad",
-                                .detail = "This text is too short to be found: search for 3 characters or more."};
         return search_in_time(
-            asked.text, others_wait, too_broad, [&] { return page_by<page_of_matches>(connection, asked); },
+            asked.text, others_wait, [&] { return page_by<page_of_matches>(connection, asked); },
             [&] { return page_by<page_of_tickets>(connection, asked); });
     });
 }
@@ -232,14 +210,13 @@ Result<ReadOperation> get_ticket(const Service&, const Request& request, const P
     return ReadOperation([id = *id](auto& connection, const auto&) -> Result<Document> {
         const auto ticket = first_of(connection.template call<one_ticket>(id));
         if (!ticket) return no_such("ticket");
-        return Document{.body = std::make_shared<const std::string>(json_of(*ticket, ticket_fields)),
-                        .etag = tag_of(*ticket)};
+        return document_of(json_of(*ticket, ticket_fields), tag_of(*ticket));
     });
 }
 
 // That there is no such ticket counts before a missing If-Match, that before a fault of the body, that before its version.
 Result<WriteOperation> patch_ticket(const Service&, const Request& request, const PathValues& values) {
-    if (const auto problem = refuse_write(request)) return *problem;
+    if (const auto problem = refuse_write(request, request_body_max_bytes)) return *problem;
     const auto id = id_in(values);
     if (!id) return id.error();
     return WriteOperation([id = *id, condition = std::string(request.header("If-Match")),
@@ -249,7 +226,7 @@ Result<WriteOperation> patch_ticket(const Service&, const Request& request, cons
         if (!before) return no_such("ticket");
         if (condition.empty()) return Problem{.status = 428, .detail = "If-Match must name the ticket's version."};
         if (!body) return body.error();
-        if (const auto problem = refuse_version(condition, *before)) return *problem;
+        if (const auto problem = refuse_version(condition, tag_of(*before), "ticket")) return *problem;
         const auto rows = connection.template call<change_ticket>(id, body->at(0), body->at(1), body->at(2));
         const auto after = first_of(rows);
         return after ? reply_of(200, *after, "ticket_changed") : reply_of(200, *before, "");
@@ -257,7 +234,7 @@ Result<WriteOperation> patch_ticket(const Service&, const Request& request, cons
 }
 
 Result<WriteOperation> delete_ticket(const Service& service, const Request& request, const PathValues& values) {
-    if (const auto problem = refuse_write(request)) return *problem;
+    if (const auto problem = refuse_write(request, request_body_max_bytes)) return *problem;
     if (const auto problem = refuse_strangers(request, service.admin_token)) return *problem;
     const auto id = id_in(values);
     if (!id) return id.error();
@@ -265,7 +242,7 @@ Result<WriteOperation> delete_ticket(const Service& service, const Request& requ
         [id = *id, condition = std::string(request.header("If-Match"))](auto& connection) -> Result<Reply> {
             const auto before = first_of(connection.template call<one_ticket_for_change>(id));
             if (!before) return no_such("ticket");
-            if (const auto problem = refuse_version(condition, *before)) return *problem;
+            if (const auto problem = refuse_version(condition, tag_of(*before), "ticket")) return *problem;
             connection.template call<remove_ticket>(id);
             return Reply{.status = 204, .event = "ticket_removed", .subject = std::to_string(id)};
         });

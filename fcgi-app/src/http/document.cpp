@@ -11,6 +11,10 @@ namespace app {
 
 Document document_of(std::string body) {
     std::string etag = strong_etag(body);
+    return document_of(std::move(body), std::move(etag));
+}
+
+Document document_of(std::string body, std::string etag) {
     return {.body = std::make_shared<const std::string>(std::move(body)), .etag = std::move(etag)};
 }
 

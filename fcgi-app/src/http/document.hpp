@@ -24,8 +24,9 @@ struct Document {
     std::int64_t last_id = 0;  // a chunk's last row; 0: there are no more
 };
 
-// With a strong tag of the body.
+// With a strong tag of the body, or with `etag`.
 Document document_of(std::string body);
+Document document_of(std::string body, std::string etag);
 
 // A page of a list: {"NAME":ARRAY,"total":7,"next":"/api/…"}; no total, or an empty `next`, are null.
 std::string page_json(std::string_view name, std::string_view array, std::optional<std::int64_t> total,

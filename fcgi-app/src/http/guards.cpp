@@ -1,10 +1,13 @@
 // The checks that a handler makes first.
 #include "http/guards.hpp"
 
+#include "http/etag.hpp"
 #include "http/limits.hpp"
+#include "http/query.hpp"
 
 #include <algorithm>
 #include <cctype>
+#include <utility>
 
 namespace app {
 namespace {
@@ -71,6 +74,19 @@ std::optional<Problem> refuse_body(const Request& request, std::size_t bytes_max
     return Problem{.status = 415,
                    .detail = "The body must be application/json, in UTF-8.",
                    .headers = {{request.method == "PATCH" ? "Accept-Patch" : "Accept-Post", json_type}}};
+}
+
+std::optional<Problem> refuse_write(const Request& request, std::size_t bytes_max) {
+    if (auto problem = refuse_other_sites(request)) return problem;
+    if (auto problem = refuse_parameters(request.query)) return problem;
+    if (auto problem = refuse_body(request, bytes_max)) return problem;
+    return refuse_key(request.header("Idempotency-Key"));
+}
+
+std::optional<Problem> refuse_version(std::string_view if_match_header, std::string_view etag, std::string_view what) {
+    if (if_match(if_match_header, etag)) return std::nullopt;
+    std::string detail = "The " + std::string(what) + " is not the one that If-Match names. Nothing was changed.";
+    return Problem{.status = 412, .detail = std::move(detail)};
 }
 
 }  // namespace app

@@ -23,4 +23,11 @@ std::optional<Problem> refuse_strangers(const Request& request, std::string_view
 // 413, and 415 for a body that is not application/json in UTF-8; an empty body is neither.
 std::optional<Problem> refuse_body(const Request& request, std::size_t bytes_max);
 
+// What each request must be that changes something, before anyone looks at what it asks: all of the above but the admin's, and
+// no parameters.
+std::optional<Problem> refuse_write(const Request& request, std::size_t bytes_max);
+
+// If-Match names another version of `what` than the one with this tag.
+std::optional<Problem> refuse_version(std::string_view if_match_header, std::string_view etag, std::string_view what);
+
 }  // namespace app

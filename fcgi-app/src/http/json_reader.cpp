@@ -2,6 +2,7 @@
 #include "http/json_reader.hpp"
 
 #include "base/encoding.hpp"
+#include "base/parameter.hpp"
 #include "base/text.hpp"
 
 #include <rapidjson/reader.h>
@@ -98,13 +99,6 @@ std::optional<Problem> read_json(std::string_view body, Listener& listener, cons
     }
 }
 
-std::string joined(std::span<const std::string_view> choices) {
-    std::string words;
-    for (const std::string_view choice : choices)
-        words.append(words.empty() ? "" : &choice == &choices.back() ? " or " : ", ").append(choice);
-    return words;
-}
-
 // What is wrong with a member that is a string, null or absent.
 std::optional<Problem> refuse_value(const JsonMember& member, bool is_given, JsonText& text,
                                     const TextProblemTypes& types) {
@@ -114,7 +108,7 @@ std::optional<Problem> refuse_value(const JsonMember& member, bool is_given, Jso
     if (!text) return std::nullopt;
     if (!member.choices.empty()) {
         if (std::ranges::find(member.choices, *text) != member.choices.end()) return std::nullopt;
-        return refusal(422, name + " must be " + joined(member.choices));
+        return refusal(422, name + " must be " + joined_by_or(member.choices));
     }
     if (member.rule.is_trimmed) text = std::string(trim(*text));
     const TextFault fault = check_text(*text, member.rule);

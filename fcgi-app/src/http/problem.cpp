@@ -32,6 +32,10 @@ Problem text_problem(std::string_view member, TextFault fault, const TextRule& r
                                          "noncharacters");
 }
 
+Problem no_such(std::string_view what) {
+    return {.status = 404, .detail = "There is no such " + std::string(what) + '.'};
+}
+
 std::string_view reason_phrase(int status) {
     constexpr std::pair<int, std::string_view> phrases[] = {
         {200, "OK"},

@@ -22,6 +22,9 @@ struct TextProblemTypes {
 // A 422 that says what is wrong with the text in `member`; `fault` is not `none`.
 Problem text_problem(std::string_view member, TextFault fault, const TextRule& rule, const TextProblemTypes& types);
 
+// 404: "There is no such order."
+Problem no_such(std::string_view what);
+
 // RFC 9110's words for the statuses that a service sends; empty for others.
 std::string_view reason_phrase(int status);
 

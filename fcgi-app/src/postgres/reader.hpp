@@ -25,10 +25,9 @@ using OthersWait = std::function<bool()>;
 // A search costs its own client's time. `count` gives a page and its total, `find` the same page without, which is quick where
 // many rows match; both are slow (DatabaseFault) where they take too long. Where others wait, what could not be counted in
 // time is not looked for again; what cannot be found at all for being shorter than what the index is made of (groups of three
-// characters, without accents) is `too_broad`.
+// characters, without accents) is a 422.
 template <class Count, class Find>
-Result<Document> search_in_time(std::string_view text, const OthersWait& others_wait, const Problem& too_broad,
-                                Count count, Find find) {
+Result<Document> search_in_time(std::string_view text, const OthersWait& others_wait, Count count, Find find) {
     try {
         return count();
     } catch (const DatabaseError& error) {
@@ -40,7 +39,7 @@ Result<Document> search_in_time(std::string_view text, const OthersWait& others_
     } catch (const DatabaseError& error) {
         if (error.fault != DatabaseFault::slow || count_beside_accents(text) >= 3) throw;
     }
-    return too_broad;
+    return search_too_broad();
 }
 
 // Two questions that compare equal get the same answer.

@@ -167,4 +167,9 @@ inline std::string array(const std::vector<std::string>& texts) {
     return array(texts, [](const std::string& text) { return text; });
 }
 
+// The pattern of LIKE for texts that contain `text`; empty for an empty one.
+inline std::string pattern_of(std::string_view text) {
+    return text.empty() ? std::string() : '%' + escaped(text, "%_\\", '\\') + '%';
+}
+
 }  // namespace app

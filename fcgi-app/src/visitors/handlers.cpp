@@ -56,14 +56,10 @@ void read(const VisitorService& service, const ExchangePtr& exchange, const Ques
 
 // The body is read only where all that is around it is right.
 Result<Addition> ask_addition(const VisitorService&, const Request& request, const PathValues&) {
-    if (const auto problem = refuse_other_sites(request)) return *problem;
-    if (const auto problem = refuse_parameters(request.query)) return *problem;
-    if (const auto problem = refuse_body(request, visitor_body_max_bytes)) return *problem;
-    const std::string_view key = request.header("Idempotency-Key");
-    if (const auto problem = refuse_key(key)) return *problem;
+    if (const auto problem = refuse_write(request, visitor_body_max_bytes)) return *problem;
     const auto name = parse_new_visitor(request.body);
     if (!name) return name.error();
-    return Addition{*name, std::string(key)};
+    return Addition{*name, std::string(request.header("Idempotency-Key"))};
 }
 
 void answer_addition(Exchange& exchange, const Added& added) {

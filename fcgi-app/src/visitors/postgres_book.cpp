@@ -1,7 +1,6 @@
 // Each call is one statement of sql/statements.sql.
 #include "visitors/postgres_book.hpp"
 
-#include "base/encoding.hpp"
 #include "statements.hpp"
 
 #include <algorithm>
@@ -106,7 +105,7 @@ private:
 
     template <class Statement>
     Page page_by(const PageQuestion& question) {
-        const std::string pattern = '%' + escaped(question.text, "%_\\", '\\') + '%';
+        const std::string pattern = pattern_of(question.text);
         Page page;
         for (const auto& row : connection_.call<Statement>(last(question), question.limit + 1, pattern))
             append_row(page, row, question.limit);

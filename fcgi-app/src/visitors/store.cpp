@@ -31,12 +31,6 @@ Problem not_added_with_key() {
                       std::to_string(taking_back_max.count()) + " minutes."};
 }
 
-Problem search_too_broad() {
-    return {.status = 422,
-            .type = "/problems/search-too-broad",
-            .detail = "This text is too short to be found among so many names: search for 3 characters or more."};
-}
-
 Problem no_such_visitor() { return {.status = 404, .detail = "There is no visitor with this number."}; }
 
 Problem other_version() {
@@ -106,7 +100,7 @@ bool is_asked_alone(const Question& question) {
 Result<Document> answer_alone(Book& book, const Question& question, const OthersWait& others_wait) {
     if (const auto* page = std::get_if<PageQuestion>(&question)) {
         return search_in_time(
-            page->text, others_wait, search_too_broad(), [&] { return page_document(*page, book.search(*page)); },
+            page->text, others_wait, [&] { return page_document(*page, book.search(*page)); },
             [&] { return page_document(*page, book.search_frequent(*page)); });
     }
     if (const auto* stats = std::get_if<StatsQuestion>(&question)) return document_of(to_json(book.stats(stats->days)));
