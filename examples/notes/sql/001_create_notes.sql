@@ -8,7 +8,7 @@ CREATE TABLE notes (
     CONSTRAINT notes_pkey PRIMARY KEY (id),
     -- The app checks first, and more; this is the last line, for whoever writes by hand.
     CONSTRAINT notes_id_positive CHECK (id > 0),
-    CONSTRAINT notes_text_length CHECK (char_length(text) BETWEEN 1 AND 200),
+    CONSTRAINT notes_text_length CHECK (char_length(text) BETWEEN 1 AND 120),
     CONSTRAINT notes_created_at_shown
         CHECK (created_at >= '0001-01-01 00:00:00+00' AND created_at < '10000-01-01 00:00:00+00')
 );

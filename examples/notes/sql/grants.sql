@@ -2,5 +2,4 @@
 -- needs is added here; the service is not ready without it, and its log says what is missing.
 
 GRANT SELECT, INSERT, DELETE ON notes TO :"app";
-GRANT USAGE ON SEQUENCE notes_id_seq TO :"app";
 GRANT SELECT ON notes_total TO :"app";

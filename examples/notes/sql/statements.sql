@@ -6,19 +6,14 @@
 PREPARE check_schema AS
     SELECT CASE WHEN (SELECT count(*) FROM notes_total) <> 1 THEN 'the schema is not complete: run the migrations' END;
 
--- In the order asked. The ids come first: what RETURNING gives has no order of its own.
+-- Many of these are one transaction. Whoever writes takes the lock 1 first, so that two apps never wait for each other crosswise.
 -- gives: id, text, created_at
-PREPARE add_notes AS
-    WITH asked AS MATERIALIZED (
-        SELECT nextval('notes_id_seq') AS id, text, number FROM unnest($1::text[]) WITH ORDINALITY AS asked (text, number)
-    ), added AS (
-        INSERT INTO notes (id, text) SELECT id, text FROM asked ORDER BY number RETURNING id, text, created_at
-    )
-    SELECT added.id, added.text, created_at FROM added JOIN asked USING (id) ORDER BY number;
+PREPARE add_to_notes AS
+    INSERT INTO notes (text) SELECT $1::text FROM pg_advisory_xact_lock(1) RETURNING id, text, created_at;
 
 -- gives: id
-PREPARE remove_notes AS
-    DELETE FROM notes WHERE id = $1::bigint RETURNING id;
+PREPARE remove_from_notes AS
+    DELETE FROM notes USING pg_advisory_xact_lock(1) WHERE id = $1::bigint RETURNING id;
 
 -- At most $2 below the id $1, newest first, and the total, also where there is no row.
 -- gives: id, text, created_at, total

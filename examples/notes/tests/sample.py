@@ -1,10 +1,8 @@
 """What the tests of the machinery have to know of this service; tests/integration/stack.py loads it by the environment variable SAMPLE,
 and in a project that `make new` has made, as its own. What a service does not have is None or empty here, and the tests that need it
 are skipped by name."""
-# The service, as /api says; its database; the role that the app has there; further settings of `make start` that choose it.
+# The service, as /api says, after which its database and role are called; further settings of `make start` that choose it.
 NAME = 'notes'
-DATABASE = 'notes'
-ROLE = 'notes_app'
 SETTINGS = {'SERVICE': 'examples/notes'}
 
 # Where one adds, where all are listed a page at a time (`limit`, `before`, `next`, `total`), and where one of them is.
@@ -45,11 +43,12 @@ LOCKED = {'notes': ('add', 'delete', 'first_page', 'one'), 'notes_total': ('add'
 # Pairs of questions that have the same answer, always: what is counted along, and what there is to count.
 COUNTED = [('SELECT total FROM notes_total', 'SELECT count(*) FROM notes')]
 # Some of what the role may do, and a word of what the log says while it may not.
-GRANTS = {'INSERT ON notes': 'notes', 'USAGE ON SEQUENCE notes_id_seq': 'notes_id_seq'}
+GRANTS = {'INSERT ON notes': 'notes', 'SELECT ON notes_total': 'notes_total'}
 # Takes the schema back to before some migration, which `make migrate` then does again.
 UNMIGRATE = ''
-# The log's word for an addition.
+# The log's words for an addition, and for a deletion.
 ADDED = 'notes_added'
+REMOVED = 'notes_removed'
 
 
 def prepare(stack):

@@ -1,10 +1,13 @@
 // The transaction of a batch: keys are claimed, what is new is done, its answers are kept.
 #include "postgres/operations.hpp"
 
+#include "base/json_text.hpp"
+#include "base/parameter.hpp"
 #include "http/router.hpp"
 #include "machinery_statements.hpp"
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -75,6 +78,12 @@ std::string text_of(const Reply& reply) {
     return std::to_string(reply.status) + '\n' + reply.location + '\n' + reply.etag + '\n' + reply.body;
 }
 
+std::string text_of(const std::vector<std::optional<std::string>>& members) {
+    std::string text;
+    for (const auto& member : members) (text += member ? json_string(*member) : "null") += ' ';
+    return text;
+}
+
 Reply reply_of(std::string_view text) {
     Reply reply{.status = static_cast<int>(number_of(take_line(text)))};
     reply.location = take_line(text);
@@ -119,12 +128,14 @@ void Operations::push(Reading& reader, const ExchangePtr& exchange, ReadOperatio
 
 void Operations::write(const ExchangePtr& exchange, WriteOperation operation) {
     const Request& request = exchange->request;
-    writes_.push({std::string(request.header("Idempotency-Key")),
-                  request.method + ' ' + request.path + '\n' + request.body, std::move(operation)},
-                 exchange, [&log = log_](Exchange& asker, const Result<Done>& done) {
-                     if (!done) return refuse(asker, done.error(), log);
-                     asker.respond(response_of(done->reply, done->is_replay));
-                 });
+    writes_.push(
+        {std::string(request.header("Idempotency-Key")),
+         request.method + ' ' + request.path + '\n' + (operation.asked.empty() ? request.body : operation.asked),
+         std::move(operation)},
+        exchange, [&log = log_](Exchange& asker, const Result<Done>& done) {
+            if (!done) return refuse(asker, done.error(), log);
+            asker.respond(response_of(done->reply, done->is_replay));
+        });
 }
 
 // Whoever has no key of a client's gets one of ours, so that all that is in doubt can be sent again.
@@ -143,7 +154,7 @@ std::vector<Result<Operations::Done>> Operations::write_batch(PostgresConnection
         Kept kept;
         for (std::size_t i = 0; i < batch.size(); ++i) {
             if (claims[i].is_fresh) {
-                const Result<Reply> reply = batch[i]->question.operation(connection);
+                const Result<Reply> reply = batch[i]->question.operation.run(connection);
                 done.push_back(reply ? Result(Done{*reply}) : reply.error());
                 if (reply) {
                     kept.keys.push_back(keys[i]);
@@ -170,9 +181,11 @@ void Operations::log_changes(const Writing::Batch& batch, const std::vector<Resu
     std::string lines;
     for (std::size_t i = 0; i < batch.size(); ++i) {
         if (!done[i] || done[i]->is_replay || done[i]->reply.event.empty()) continue;
-        lines += log_line(
-            "info", done[i]->reply.event,
-            {{"request_id", batch[i]->exchange->request.request_id}, {"id", std::string_view(done[i]->reply.subject)}});
+        const Reply& reply = done[i]->reply;
+        const auto number = parse_number(reply.subject, 1, std::numeric_limits<std::int64_t>::max());
+        const std::string_view request_id = batch[i]->exchange->request.request_id;
+        lines += number ? log_line("info", reply.event, {{"request_id", request_id}, {"id", *number}})
+                        : log_line("info", reply.event, {{"request_id", request_id}, {"id", reply.subject}});
     }
     log_.write(lines);
 }

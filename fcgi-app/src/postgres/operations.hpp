@@ -12,10 +12,13 @@
 #include "postgres/postgres_connection.hpp"
 #include "postgres/reader.hpp"
 
+#include <concepts>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace app {
@@ -27,7 +30,7 @@ struct Reply {
     std::string etag;        // empty: none
     std::string body;        // JSON, in one line; empty: none
     std::string_view event;  // of the log, a literal; empty: nothing was changed
-    std::string subject;     // the log's `id`
+    std::string subject;     // the log's `id`, a number where it is one
 };
 
 // As it is kept: one text, and back. What text_of() did not write is a DatabaseError.
@@ -36,8 +39,19 @@ Reply reply_of(std::string_view text);
 
 // What it gives is a document, or why there is none.
 using ReadOperation = std::function<Result<Document>(PostgresConnection&, const OthersWait&)>;
-// A problem changes nothing, and uses up no key.
-using WriteOperation = std::function<Result<Reply>(PostgresConnection&)>;
+// A problem changes nothing, and uses up no key. `asked` is what a key is compared by beside method and path: what the body
+// says, however it was written; empty: the body as it was sent.
+struct WriteOperation {
+    template <std::invocable<PostgresConnection&> Function>
+    WriteOperation(Function function, std::string what_is_asked = {})
+        : run(std::move(function)), asked(std::move(what_is_asked)) {}
+
+    std::function<Result<Reply>(PostgresConnection&)> run;
+    std::string asked;
+};
+
+// For `asked`: a body's members, each a text or none.
+std::string text_of(const std::vector<std::optional<std::string>>& members);
 
 class Operations {
 public:

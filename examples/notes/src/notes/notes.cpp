@@ -1,50 +1,153 @@
-// Bodies and query strings to questions, and values to JSON.
+// For each route what is asked, or why not, and which statement answers it. The table of routes is at the end.
 #include "notes/notes.hpp"
 
-#include "base/json_text.hpp"
+#include "base/parameter.hpp"
+#include "http/document.hpp"
+#include "http/etag.hpp"
+#include "http/guards.hpp"
 #include "http/json_reader.hpp"
-#include "http/problem.hpp"
+#include "http/limits.hpp"
 #include "http/query.hpp"
+#include "statements.hpp"
 
-#include <utility>
+#include <limits>
+#include <optional>
+#include <vector>
 
 namespace app {
 namespace {
 
+using namespace statements;
+
+constexpr std::int64_t id_max = std::numeric_limits<std::int64_t>::max();
+constexpr int page_max_entries = 100;
+// A code point takes up to 6 bytes (\u0001), what is beside the text less than 128.
+static_assert(page_max_entries * (6 * text_rule.code_points_max + 128) <= answer_max_bytes);
+static_assert(notes_body_max_bytes <= body_max_bytes);
+
 constexpr TextProblemTypes text_problems{"/problems/text-length", "/problems/text-characters"};
+constexpr JsonMember members[] = {{.name = "text", .rule = text_rule, .is_required = true}};
+
+Problem no_such_entry() { return {.status = 404, .detail = "There is nothing with this number."}; }
+
+// The id in the path, if it is one.
+Result<std::int64_t> id_in(const Request& request, const PathValues& values) {
+    if (const auto problem = refuse_parameters(request.query)) return *problem;
+    const auto id = parse_number(values[0], 1, id_max);
+    return id ? Result(*id) : no_such_entry();
+}
+
+// What a statement gave, if it gave one.
+template <class Statement>
+std::optional<Entry> first_of(const Rows<Statement>& rows) {
+    if (rows.empty()) return std::nullopt;
+    return rows.single().template value<Entry, entry_fields>();
+}
+
+Document document_with(const Entry& entry) { return document_of(json_of(entry, entry_fields)); }
+
+struct PageQuestion {
+    int limit = 20;
+    std::int64_t before = id_max;  // only smaller ids
+};
+
+// One row more than the limit tells that there are more; where there is none, one of nulls has the total.
+Document page_by(PostgresConnection& connection, const PageQuestion& asked) {
+    std::vector<Entry> entries;
+    std::int64_t total = 0;
+    for (const auto& row : connection.call<page_of_notes>(asked.before, asked.limit + 1)) {
+        total = row.number(page_of_notes::total);
+        if (!row.is_null(page_of_notes::id)) entries.push_back(row.value<Entry, entry_fields>());
+    }
+    std::string next;
+    if (std::ssize(entries) > asked.limit) {
+        entries.pop_back();
+        next = link_to("/api/notes",
+                       {{"limit", std::to_string(asked.limit)}, {"before", std::to_string(entries.back().id)}});
+    }
+    Document page = document_of(page_json("notes", json_array(entries, entry_fields), total, next));
+    page.next = next;
+    return page;
+}
+
+Result<ReadOperation> get_page(const Service&, const Request& request, const PathValues&) {
+    PageQuestion asked;
+    Parameter known[] = {
+        whole_number("limit", asked.limit, 1, page_max_entries),
+        whole_number("before", asked.before, 1, id_max),
+    };
+    if (auto problem = read_parameters(request.query, known)) return std::move(*problem);
+    return ReadOperation([asked](auto& connection, const auto&) { return page_by(connection, asked); });
+}
+
+Result<ReadOperation> get_one(const Service&, const Request& request, const PathValues& values) {
+    const auto id = id_in(request, values);
+    if (!id) return id.error();
+    return ReadOperation([id = *id](auto& connection, const auto&) -> Result<Document> {
+        const auto entry = first_of(connection.template call<one_of_notes>(id));
+        return entry ? Result(document_with(*entry)) : no_such_entry();
+    });
+}
+
+// The body is read only where all that is around it is right.
+Result<WriteOperation> post_one(const Service&, const Request& request, const PathValues&) {
+    if (const auto problem = refuse_other_sites(request)) return *problem;
+    if (const auto problem = refuse_parameters(request.query)) return *problem;
+    if (const auto problem = refuse_body(request, notes_body_max_bytes)) return *problem;
+    if (const auto problem = refuse_key(request.header("Idempotency-Key"))) return *problem;
+    const auto body = read_json_members(request.body, {"The body", members, text_problems});
+    if (!body) return body.error();
+    const auto add = [text = *body->at(0)](auto& connection) -> Result<Reply> {
+        const auto added = first_of(connection.template call<add_to_notes>(text));
+        if (!added || added->text != text)
+            throw DatabaseError(DatabaseFault::altered, "a trigger, a rule or a policy adds otherwise than asked");
+        const std::string id = std::to_string(added->id);
+        return Reply{.status = 201,
+                     .location = "/api/notes/" + id,
+                     .body = json_of(*added, entry_fields),
+                     .event = "notes_added",
+                     .subject = id};
+    };
+    return WriteOperation(add, text_of(*body));
+}
+
+Result<WriteOperation> delete_one(const Service& service, const Request& request, const PathValues& values) {
+    if (const auto problem = refuse_other_sites(request)) return *problem;
+    if (const auto problem = refuse_strangers(request, service.admin_token)) return *problem;
+    if (const auto problem = refuse_key(request.header("Idempotency-Key"))) return *problem;
+    const auto id = id_in(request, values);
+    if (!id) return id.error();
+    return WriteOperation(
+        [id = *id, condition = std::string(request.header("If-Match"))](auto& connection) -> Result<Reply> {
+            const auto entry = first_of(connection.template call<one_of_notes>(id));
+            if (!entry) return no_such_entry();
+            if (!if_match(condition, document_with(*entry).etag))
+                return Problem{.status = 412, .detail = "It is not the one that If-Match names. Nothing was deleted."};
+            // Gone meanwhile, or kept.
+            if (connection.template call<remove_from_notes>(id).empty()) {
+                if (connection.template call<one_of_notes>(id).empty()) return no_such_entry();
+                throw DatabaseError(DatabaseFault::altered, "a trigger, a rule or a policy keeps what is deleted");
+            }
+            return Reply{.status = 204, .event = "notes_removed", .subject = std::to_string(id)};
+        });
+}
+
+constexpr Route<Service> routes[] = {
+    {"GET", "/api", ask_then_act<ask_nothing<Service>, show_index<Service>>},
+    {"GET", "/api/notes", ask_then_act<get_page, read_it<Service>>},
+    {"POST", "/api/notes", ask_then_act<post_one, write_it<Service>>},
+    {"GET", "/api/notes/{id}", ask_then_act<get_one, read_it<Service>>},
+    {"DELETE", "/api/notes/{id}", ask_then_act<delete_one, write_it<Service>>},
+};
 
 }  // namespace
 
-Result<std::string> parse_text(std::string_view body) {
-    constexpr std::string_view members[] = {"text"};
-    const auto read = read_json_members(
-        body, {"The body", members, text_problem("text", TextFault::characters, text_rule, text_problems)});
-    if (!read) return read.error();
-    const std::string given = read->front().text.value_or("");
-    const std::string_view text = trim(given);
-    const TextFault fault = check_text(text, text_rule);
-    return fault == TextFault::none ? Result(std::string(text)) : text_problem("text", fault, text_rule, text_problems);
+std::string index_of(std::string_view version) {
+    return index_json("notes", version, {{"notes", "/api/notes"}, {"health", "/health"}, {"openapi", "/openapi.json"}});
 }
 
-Result<PageQuestion> parse_page_question(std::string_view query) {
-    PageQuestion question;
-    Parameter known[] = {
-        whole_number("limit", question.limit, 1, page_max_entries),
-        whole_number("before", question.before, 1, id_max),
-    };
-    if (auto problem = read_parameters(query, known)) return std::move(*problem);
-    return question;
-}
+std::span<const Route<Service>> service_routes() { return routes; }
 
-std::string path_of(std::int64_t id) { return "/api/notes/" + std::to_string(id); }
-
-std::string next_link(const PageQuestion& question, std::int64_t last_id) {
-    return "/api/notes?limit=" + std::to_string(question.limit) + "&before=" + std::to_string(last_id);
-}
-
-std::string to_json(const Page& page, std::string_view next) {
-    return R"({"notes":)" + json_array(page.entries, entry_fields) + json_member("total", page.total) +
-           (next.empty() ? R"(,"next":null)" : json_member("next", next)) + '}';
-}
+std::span<const Prepared> service_statements() { return statements::all; }
 
 }  // namespace app
