@@ -120,7 +120,7 @@ endif
 
 # How many files this make will compile: a dry run counts them, so that each line can say how many are left.
 ifndef only_looks
-to_compile := $(shell $(inner_make) --dry-run SERVICE='$(SERVICE)' $(MAKECMDGOALS) | grep -c '^echo compile ')
+to_compile := $(shell $(inner_make) --dry-run $(MAKEOVERRIDES) $(MAKECMDGOALS) | grep -c '^echo compile ')
 endif
 endif
 started =

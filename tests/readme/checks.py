@@ -127,7 +127,7 @@ def check_settings(project):
     programs = dict(re.findall(r'^([A-Z_]+)=\$\{\1:-(.*)\}$', project.read('local/common') + project.read('local/secrets'), re.M))
     programs.update(re.findall(r'^STATE_DIR=.*\$\{(STATE_DIR):-(\w+)\}', project.read('local/common'), re.M))
     members = {}
-    for prefix, file in (('', 'config'), ('server.', 'fcgi_server'), ('lane.', 'lane')):
+    for prefix, file in (('', 'config'), ('server.', 'fastcgi/server'), ('lane.', 'postgres/lane')):
         found = re.findall(r'^ +\S+ (\w+)(?: = |\{)(\d+)\}?;', project.read(f'fcgi-app/src/{file}.hpp'), re.M)
         members.update({prefix + name: default for name, default in found})
     reads = re.findall(r'"(APP_\w+)", config\.([\w.]+), ', project.read('fcgi-app/src/config.cpp'))
@@ -138,18 +138,17 @@ def check_settings(project):
             yield f'{name} is {defaults[name] or "empty"} in .env.example, but {" and ".join(map(str, places)) or "unknown"} in the programs'
 
 
+# What a guide names is there, seen from the checkout, from the sources or from a service's folder.
+FOLDERS = ('', 'fcgi-app/src/', 'examples/tickets/')
+
+
 def check_files(project):
     """Each file that is named is there."""
     for name in GUIDES:
         document = Document(project.read(name))
         for word in sorted({word.strip('\'"()') for code in code_of(document) for word in code.split()}):
-            if PATH.fullmatch(word) and not NO_PATH.fullmatch(word) and not project.has(word):
+            if PATH.fullmatch(word) and not NO_PATH.fullmatch(word) and not any(project.has(folder + word) for folder in FOLDERS):
                 yield f'{name} names the file {word}, which is not there'
-        for paragraph in document.paragraphs:
-            # The list of sources in their order: `main` · `http` · …
-            for stem in re.findall(r'`(\w+)`', paragraph) if '` · `' in paragraph else []:
-                if not project.has(f'fcgi-app/src/{stem}.cpp') and not project.has(f'fcgi-app/src/{stem}.hpp'):
-                    yield f'{name} names the source {stem}, which is not in fcgi-app/src'
 
 
 def check_links(project):

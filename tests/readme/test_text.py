@@ -20,11 +20,11 @@ BREAKAGES = [
     (checks.check_settings, '.env.example', '# APP_DRAIN_MS=', '# APP_NEW=1\n# APP_DRAIN_MS=', 'APP_NEW is in .env.example, but not in the table'),
     (checks.check_files, 'README.md', '`tests/faults/test_database.py`', '`tests/faults/test_databases.py`', 'names the file tests/faults/test_databases.py'),
     (checks.check_files, 'SECURITY.md', '`gate.cpp`', '`gates.cpp`', 'names the file gates.cpp'),
-    (checks.check_files, 'README.md', '· `router` ·', '· `routes` ·', 'names the source routes'),
+    (checks.check_files, 'README.md', '· `http/router.hpp` ·', '· `http/routes.hpp` ·', 'names the file http/routes.hpp'),
     (checks.check_links, 'README.md', '](tests/bench/README.md)', '](tests/bench/READ.md)', 'leads to tests/bench/READ.md, which is not there'),
     (checks.check_links, 'README.md', '\n# Livro de visitas', '\n# O livro de visitas', 'leads to #livro-de-visitas, but README.md has no such heading'),
     (checks.check_features, 'README.md', '| `make lint` |', '| a look |', 'is not proved by files or targets, but by "a look"'),
-    (checks.check_names, 'CONTRIBUTING.md', '`make_routes`', '`make_rows`', 'names make_rows, which no program knows'),
+    (checks.check_names, 'CONTRIBUTING.md', '`ask_then_act`', '`ask_and_act`', 'names ask_and_act, which no program knows'),
 ]
 
 
