@@ -3,10 +3,10 @@
 
 #include "base/parameter.hpp"
 #include "http/document.hpp"
-#include "http/etag.hpp"
 #include "http/guards.hpp"
 #include "http/json_reader.hpp"
 #include "http/limits.hpp"
+#include "http/problem.hpp"
 #include "http/query.hpp"
 #include "statements.hpp"
 
@@ -28,13 +28,10 @@ static_assert(notes_body_max_bytes <= body_max_bytes);
 constexpr TextProblemTypes text_problems{"/problems/text-length", "/problems/text-characters"};
 constexpr JsonMember members[] = {{.name = "text", .rule = text_rule, .is_required = true}};
 
-Problem no_such_entry() { return {.status = 404, .detail = "There is nothing with this number."}; }
-
 // The id in the path, if it is one.
-Result<std::int64_t> id_in(const Request& request, const PathValues& values) {
-    if (const auto problem = refuse_parameters(request.query)) return *problem;
+Result<std::int64_t> id_in(const PathValues& values) {
     const auto id = parse_number(values[0], 1, id_max);
-    return id ? Result(*id) : no_such_entry();
+    return id ? Result(*id) : no_such("entry");
 }
 
 // What a statement gave, if it gave one.
@@ -81,20 +78,17 @@ Result<ReadOperation> get_page(const Service&, const Request& request, const Pat
 }
 
 Result<ReadOperation> get_one(const Service&, const Request& request, const PathValues& values) {
-    const auto id = id_in(request, values);
+    if (const auto problem = refuse_parameters(request.query)) return *problem;
+    const auto id = id_in(values);
     if (!id) return id.error();
     return ReadOperation([id = *id](auto& connection, const auto&) -> Result<Document> {
         const auto entry = first_of(connection.template call<one_of_notes>(id));
-        return entry ? Result(document_with(*entry)) : no_such_entry();
+        return entry ? Result(document_with(*entry)) : no_such("entry");
     });
 }
 
-// The body is read only where all that is around it is right.
 Result<WriteOperation> post_one(const Service&, const Request& request, const PathValues&) {
-    if (const auto problem = refuse_other_sites(request)) return *problem;
-    if (const auto problem = refuse_parameters(request.query)) return *problem;
-    if (const auto problem = refuse_body(request, notes_body_max_bytes)) return *problem;
-    if (const auto problem = refuse_key(request.header("Idempotency-Key"))) return *problem;
+    if (const auto problem = refuse_write(request, notes_body_max_bytes)) return *problem;
     const auto body = read_json_members(request.body, {"The body", members, text_problems});
     if (!body) return body.error();
     const auto add = [text = *body->at(0)](auto& connection) -> Result<Reply> {
@@ -112,20 +106,18 @@ Result<WriteOperation> post_one(const Service&, const Request& request, const Pa
 }
 
 Result<WriteOperation> delete_one(const Service& service, const Request& request, const PathValues& values) {
-    if (const auto problem = refuse_other_sites(request)) return *problem;
+    if (const auto problem = refuse_write(request, notes_body_max_bytes)) return *problem;
     if (const auto problem = refuse_strangers(request, service.admin_token)) return *problem;
-    if (const auto problem = refuse_key(request.header("Idempotency-Key"))) return *problem;
-    const auto id = id_in(request, values);
+    const auto id = id_in(values);
     if (!id) return id.error();
     return WriteOperation(
         [id = *id, condition = std::string(request.header("If-Match"))](auto& connection) -> Result<Reply> {
             const auto entry = first_of(connection.template call<one_of_notes>(id));
-            if (!entry) return no_such_entry();
-            if (!if_match(condition, document_with(*entry).etag))
-                return Problem{.status = 412, .detail = "It is not the one that If-Match names. Nothing was deleted."};
+            if (!entry) return no_such("entry");
+            if (const auto problem = refuse_version(condition, document_with(*entry).etag, "entry")) return *problem;
             // Gone meanwhile, or kept.
             if (connection.template call<remove_from_notes>(id).empty()) {
-                if (connection.template call<one_of_notes>(id).empty()) return no_such_entry();
+                if (connection.template call<one_of_notes>(id).empty()) return no_such("entry");
                 throw DatabaseError(DatabaseFault::altered, "a trigger, a rule or a policy keeps what is deleted");
             }
             return Reply{.status = 204, .event = "notes_removed", .subject = std::to_string(id)};
