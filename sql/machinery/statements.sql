@@ -63,6 +63,11 @@ PREPARE keep_answers AS
 PREPARE forget_keys AS
     DELETE FROM kept_answers WHERE key = ANY ($1::text[]) AND answer = '';
 
+-- After ids that somebody inserted by hand were met.
+-- gives: skipped
+PREPARE skip_taken_ids AS
+    SELECT skip_taken_ids();
+
 -- The app's own keys are sent again within seconds, or never.
 -- gives: rows
 PREPARE purge_kept_answers AS

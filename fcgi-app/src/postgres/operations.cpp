@@ -142,19 +142,34 @@ void Operations::write(const ExchangePtr& exchange, WriteOperation operation) {
 std::vector<Result<Operations::Done>> Operations::write_batch(PostgresConnection& connection, const std::string& key,
                                                               const Writing::Batch& batch) {
     std::vector<std::string> keys;
-    std::vector<std::string> requests;
     for (const auto* asked : batch) {
         const bool has_key = !asked->question.key.empty();
         keys.push_back(has_key ? asked->question.key : key + '-' + std::to_string(keys.size()));
-        requests.push_back(asked->question.request);
     }
+    std::vector<Result<Done>> done;
+    try {
+        done = transact(connection, keys, batch);
+    } catch (const IdTaken&) {
+        connection.call<machinery::skip_taken_ids>();
+        done = transact(connection, keys, batch);
+    }
+    log_changes(batch, done);
+    return done;
+}
+
+std::vector<Result<Operations::Done>> Operations::transact(PostgresConnection& connection,
+                                                           const std::vector<std::string>& keys,
+                                                           const Writing::Batch& batch) {
+    std::vector<std::string> requests;
+    for (const auto* asked : batch) requests.push_back(asked->question.request);
     std::vector<Result<Done>> done;
     connection.transact([&] {
         const std::vector<Claim> claims = claim(connection, keys, requests);
         Kept kept;
         for (std::size_t i = 0; i < batch.size(); ++i) {
+            const Write& write = batch[i]->question;
             if (claims[i].is_fresh) {
-                const Result<Reply> reply = batch[i]->question.operation.run(connection);
+                const Result<Reply> reply = write.operation.run(connection);
                 done.push_back(reply ? Result(Done{*reply}) : reply.error());
                 if (reply) {
                     kept.keys.push_back(keys[i]);
@@ -164,8 +179,10 @@ std::vector<Result<Operations::Done>> Operations::write_batch(PostgresConnection
                 }
             } else if (claims[i].request != requests[i]) {
                 done.push_back(key_reused());
-            } else if (!claims[i].answer.empty()) {
-                done.push_back(Done{reply_of(claims[i].answer), true});
+            } else if (!claims[i]
+                            .answer
+                            .empty()) {  // where the key is ours, this was in doubt, and its client had no answer yet
+                done.push_back(Done{reply_of(claims[i].answer), !write.key.empty()});
             } else {  // asked for with the same key in this very batch
                 const auto first = static_cast<std::size_t>(std::ranges::find(keys, keys[i]) - keys.begin());
                 done.push_back(done[first] ? Result(Done{done[first]->reply, true}) : done[first].error());
@@ -173,7 +190,6 @@ std::vector<Result<Operations::Done>> Operations::write_batch(PostgresConnection
         }
         kept.write(connection);
     });
-    log_changes(batch, done);
     return done;
 }
 

@@ -89,6 +89,8 @@ private:
     void push(Reading& reader, const ExchangePtr& exchange, ReadOperation operation) const;
     std::vector<Result<Done>> write_batch(PostgresConnection& connection, const std::string& key,
                                           const Writing::Batch& batch);
+    static std::vector<Result<Done>> transact(PostgresConnection& connection, const std::vector<std::string>& keys,
+                                              const Writing::Batch& batch);
     void log_changes(const Writing::Batch& batch, const std::vector<Result<Done>>& done) const;
 
     Log& log_;
