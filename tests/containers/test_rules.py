@@ -9,7 +9,7 @@ import unittest
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FILES = ('compose.yaml', '.gitignore', '.dockerignore', 'fcgi-app/Dockerfile', 'fcgi-app/src/config.cpp', 'fcgi-app/src/version.hpp',
-         'nginx/Dockerfile', 'postgres/Dockerfile', 'postgres/start', 'local/sbom', 'local/pin', 'tests/lint_compose')
+         'nginx/Dockerfile', 'postgres/Dockerfile', 'postgres/start', 'local/name', 'local/sbom', 'local/pin', 'tests/lint_compose')
 
 # file, what stands there, what somebody makes of it, what lint must say
 BREAKAGES = [
