@@ -281,7 +281,11 @@ public:
         if (std::ranges::any_of(settings.statements,
                                 [](const Prepared& statement) { return statement.name == schema; }))
             check(schema.data());
-        if (settings.asks_for_privileges) check_privileges(settings.statements);
+        if (settings.asks_for_privileges) {
+            check_privileges(machinery::all);
+            check_privileges(settings.statements);
+            check(machinery::check_sequences::sql_name);
+        }
     }
 
     bool is_open() const {
