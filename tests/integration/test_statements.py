@@ -1,0 +1,64 @@
+"""Each statement of the service and of the machinery, described by a real PostgreSQL: it gives the columns that the line above
+it says, which is what the program reads them by."""
+import os
+import re
+import unittest
+
+import stack as stacks
+from contract import ContractTest
+from stack import sample
+
+FILES = ['sql/machinery/statements.sql', os.path.join(sample.SETTINGS.get('SERVICE', ''), 'sql/statements.sql')]
+# As fcgi-app/statements reads them.
+STATEMENT = re.compile(r'^-- gives:(.*)\n(?:--.*\n)*PREPARE (\w+).* AS\n((?:.*\n)*?.*);$', re.M)
+
+
+def text_of(file):
+    with open(os.path.join(stacks.PROJECT, file), encoding='utf-8') as opened:
+        return opened.read()
+
+
+def statements():
+    """Name, columns as they are told, SQL."""
+    return [(name, re.findall(r'\w+', told), sql) for file in FILES for told, name, sql in STATEMENT.findall(text_of(file))]
+
+
+class StatementsTest(ContractTest):
+    QUICK = True
+
+    def given(self, sql):
+        """The names of the columns, as PostgreSQL has them; a DELETE without RETURNING has none."""
+        described = self.stack.sql(f'{sql}\n\\gdesc')
+        return [] if described[0][0].startswith('The command has no result') else [name for name, _ in described]
+
+    def wrong_columns(self, name, told, sql):
+        """Of what is told otherwise than it is, each in words. A column that the SQL gives no name (a sum, what a function gives) has
+        whatever name PostgreSQL makes up, and may be told by any."""
+        given = self.given(sql)
+        if len(given) != len(told):
+            return [f'{name} gives {len(given)} columns, but is told to give {len(told)}']
+        named = [bool(re.search(rf'(?<!\$)\b{re.escape(column)}\b(?! *\()', sql)) for column in given]
+        return [f'{name} gives {column}, but is told to give {other}'
+                for column, other, has_name in zip(given, told, named) if has_name and column != other]
+
+    def test_each_gives_the_columns_that_are_told(self):
+        found = statements()
+        prepared = [name for file in FILES for name in re.findall(r'^PREPARE (\w+)', text_of(file), re.M)]
+        self.assertEqual([name for name, *_ in found], prepared)
+        for name, told, sql in found:
+            with self.subTest(name):
+                self.assertEqual(self.wrong_columns(name, told, sql), [])
+
+    def test_what_is_wrong_is_found(self):
+        """One too many, one too few, two that changed places, one that is not there."""
+        name, told, sql = next((name, told, sql) for name, told, sql in statements() if len(told) > 2 and self.given(sql) == told)
+        for wrong, words in [([*told, 'more'], f'gives {len(told)} columns'), (told[1:], f'gives {len(told)} columns'),
+                             ([told[1], told[0], *told[2:]], f'gives {told[0]}, but is told to give {told[1]}'),
+                             (['no_such', *told[1:]], f'gives {told[0]}, but is told to give no_such')]:
+            with self.subTest(wrong):
+                found = self.wrong_columns(name, wrong, sql)
+                self.assertTrue(found and found[0].startswith(f'{name} {words}'), found)
+
+
+if __name__ == '__main__':
+    unittest.main()
