@@ -3,6 +3,7 @@ truth of parameters. That every operation answers as described is for the servic
 import json
 import os
 import re
+import subprocess
 import unittest
 import urllib.parse
 
@@ -138,6 +139,14 @@ class ServiceTest(DescribedTest):
     def test_the_document_is_served_as_it_stands_in_the_file(self):
         with open(FILE, 'rb') as file:
             self.assertEqual(self.stack.get('/openapi.json').body, file.read())
+
+    def test_the_program_has_the_routes_that_are_described(self):
+        """tests/lint reads them in the sources; HEAD and OPTIONS go without a route."""
+        listed = subprocess.run([os.path.join(self.stack.state_dir, 'release', 'fcgi-app'), '--routes'], capture_output=True, text=True,
+                                check=True, timeout=10).stdout.splitlines()
+        self.assertEqual(sorted(listed), sorted(
+            f'{method.upper()} {path}' for path, item in self.document['paths'].items() if re.match(r'/api\b', path)
+            for method in item if method in METHODS and method not in ('head', 'options')))
 
     def test_the_service_has_the_version_of_the_document(self):
         self.assertEqual(self.stack.get('/api').json()['version'], self.document['info']['version'])
