@@ -21,6 +21,7 @@ NO_PATH = re.compile(r'''
     | \.cpp | \.env                        # an ending; a file that a person makes
     | (?:application|text)/[\w+]+          # a media type
     | sql/NNN_verb_noun\.sql               # how a name is made
+    | [\d.]+/\d+                          # a network
 ''', re.X)
 # A name that a program gave: it has an underscore, and may be called.
 NAME = re.compile(r'(?<![\w/.…-])(?!NNN)[A-Za-z]\w*_\w*(?![\w/.…-])')
