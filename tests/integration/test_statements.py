@@ -1,12 +1,12 @@
 """Each statement of the service and of the machinery, described by a real PostgreSQL: it gives the columns that the line above
-it says, which is what the program reads them by."""
+it says, which is what the program reads them by; and nothing that the app's role may do is missing without one of them telling."""
 import os
 import re
 import unittest
 
 import stack as stacks
 from contract import ContractTest
-from stack import sample
+from stack import ROLE, sample
 
 FILES = ['sql/machinery/statements.sql', os.path.join(sample.SETTINGS.get('SERVICE', ''), 'sql/statements.sql')]
 # As fcgi-app/statements reads them.
@@ -58,6 +58,46 @@ class StatementsTest(ContractTest):
             with self.subTest(wrong):
                 found = self.wrong_columns(name, wrong, sql)
                 self.assertTrue(found and found[0].startswith(f'{name} {words}'), found)
+
+
+# What the role was granted, as GRANT and REVOKE have it, and the name of what it is on.
+GRANTS = f"""
+    WITH given AS (
+        SELECT privilege_type AS what, CASE relkind WHEN 'S' THEN 'SEQUENCE ' ELSE '' END AS kind, c.oid::regclass::text AS name
+        FROM pg_class AS c, aclexplode(relacl) WHERE grantee = '{ROLE}'::regrole
+        UNION ALL SELECT format('%s (%I)', privilege_type, attname), '', attrelid::regclass::text
+        FROM pg_attribute, aclexplode(attacl) WHERE grantee = '{ROLE}'::regrole
+        UNION ALL SELECT privilege_type, 'FUNCTION ', oid::regproc::text FROM pg_proc, aclexplode(proacl) WHERE grantee = '{ROLE}'::regrole)
+    SELECT what || ' ON ' || kind || name, name FROM given ORDER BY 1"""
+
+
+class GrantsTest(ContractTest):
+    """What the app asks at its start, asked here of each grant, in transactions that come to nothing."""
+
+    def questions(self):
+        """Prepares all statements, and has each explained as the app does; an error says what the role may not."""
+        prepared = ''.join(f'PREPARE {name} AS\n{sql};\n' for name, _, sql in statements())
+        for name, _, sql in statements():
+            nulls = ', '.join(['NULL'] * max([0, *map(int, re.findall(r'\$(\d+)', sql))]))
+            prepared += f'EXPLAIN EXECUTE {name}{nulls and f"({nulls})"};\n'
+        return prepared
+
+    def said(self, revoked):
+        """What is said of a role from which that is taken; all of it lies in the first line, or in check_sequences' answer."""
+        try:
+            return str(self.stack.sql(f'SET plan_cache_mode = force_generic_plan; BEGIN; {revoked}; SET ROLE {ROLE};\n{self.questions()}'
+                                      "SELECT 'all was asked'; EXECUTE check_sequences")[-2:])
+        except RuntimeError as error:
+            return str(error).splitlines()[0]
+
+    def test_each_grant_that_is_taken_is_named_by_what_the_app_asks_at_its_start(self):
+        self.assertEqual(self.said('SELECT'), "[('all was asked',), (None,)]")
+        grants = self.stack.sql(GRANTS)
+        self.assertGreater(len(grants), 4)
+        for grant, name in grants:
+            with self.subTest(grant):
+                said = self.said(f'REVOKE {grant} FROM {ROLE}, PUBLIC')
+                self.assertRegex(said, rf'(permission denied for \w+|may not use) {re.escape(name)}\b')
 
 
 if __name__ == '__main__':
