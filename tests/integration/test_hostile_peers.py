@@ -200,7 +200,7 @@ class HostilePeersTest(ContractTest):
 
         ids = {}
         connections = []
-        for title, more in [('not whole in time', b''), ('malformed', b'x' * 20), ('too large', NO_PARAMS + 3 * fastcgi_record(
+        for title, more in [('not whole in time', b''), ('malformed', b'x' * 20), ('too large', NO_PARAMS + 6 * fastcgi_record(
                 FCGI_STDIN, b'x' * 65535)), ('ended before it was whole', None)]:
             connection = self.connect()
             connection.sendall(begun(title))

@@ -442,7 +442,8 @@ class AccessLogTest(NginxTest):
 
     def test_a_line_says_what_an_operator_asks(self):
         before = time.time()
-        line = self.line_of(self.stack.get(f'{sample.LIST}?q=secret', {'User-Agent': 'a "b" \\ c'}))
+        query = 'q=secret' if sample.SEARCH else 'before=424242424242'
+        line = self.line_of(self.stack.get(f'{sample.LIST}?{query}', {'User-Agent': 'a "b" \\ c'}))
         self.assertEqual(set(line), self.NUMBERS | self.TEXTS)
         self.assertTrue(all(isinstance(line[name], (int, float)) for name in self.NUMBERS), line)
         self.assertTrue(all(isinstance(line[name], str) for name in self.TEXTS), line)
@@ -453,7 +454,7 @@ class AccessLogTest(NginxTest):
         self.assertRegex(line['time'], r'^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d$')
         at = time.strptime(line['time'][:19], '%Y-%m-%dT%H:%M:%S')
         self.assertLess(abs((time.mktime(at) - before) % 900), 900)  # a time of day; zones differ
-        self.assertNotIn('secret', json.dumps(line))
+        self.assertNotIn(query.partition('=')[2], json.dumps(line))
 
     def test_errors_are_logged_under_the_method_that_was_sent(self):
         for method, path, status in [('POST', '/none', 404), ('DELETE', '/openapi.json', 405), ('TRACE', '/api', 405)]:
@@ -628,7 +629,8 @@ class NoRateLimitTest(OwnStackTest):
         client = self.stack.client()
         statuses = {client.post(sample.COLLECTION, sample.new('one of many')).status for _ in range(ADDITIONS_BURST * 10)}
         self.assertEqual(statuses, {201})
-        self.assertEqual({client.get(f'{sample.LIST}?q=ada').status for _ in range(SEARCHES_BURST * 10)}, {200})
+        if sample.SEARCH:
+            self.assertEqual({client.get(f'{sample.SEARCH}?q=ada').status for _ in range(SEARCHES_BURST * 10)}, {200})
         client.close()
 
 
