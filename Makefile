@@ -73,6 +73,8 @@ own_objects  := $(own_source:$(service)/src/%.cpp=$(own)/%.o)
 own_cxxflags  = -iquote $1/src -iquote $(build)/services/$(notdir $1)
 machinery    := $(filter $(addprefix $(build)/app/,base/% http/% fastcgi/% postgres/% config.o program.o),$(app_objects))
 program      := $(if $(service),$(own),$(build))/fcgi-app
+# What `make test` tests beside this checkout's own service.
+tested       := $(wildcard examples/tickets)
 examples     := $(sort $(wildcard examples/*/src/*.cpp examples/*/src/*/*.cpp))
 fuzz_targets := $(patsubst tests/fuzz/%.cpp,$(build)/%,$(sort $(wildcard tests/fuzz/*.cpp)))
 bench_source := $(wildcard tests/bench/*.cpp tests/bench/*/*.cpp tests/bench/*/*/*.cpp)
@@ -164,7 +166,7 @@ check: ## What an edit needs: unit tests, fast lint, the quick integration tests
 test: ## Every test: unit, README, integration, browser, faults (installs what is missing; about 20 minutes)
 	@$(script) local/packages run build unit readme integration browser
 	@$(call compile,$(build)/fcgi-app)
-	@tests/run
+	@$(foreach folder,$(tested),$(call compile,SERVICE=$(folder) $(build)/services/$(notdir $(folder))/fcgi-app) &&) tests/run
 
 new: ## NAME=orders DIR=../orders: make a project of its own with a service of that name (at once)
 	@$(script) local/packages format
@@ -188,8 +190,8 @@ readme: ## Whether the README and its companions are right: runs their commands,
 integration: ## The integration tests alone; likewise make browser and make faults; ONLY=… begins the names of those wanted
 integration browser faults:
 	@$(script) local/packages run build integration $(filter browser,$@)
-	@$(call compile,$(build)/fcgi-app)
-	@tests/run $@$(if $(ONLY),:$(ONLY))
+	@$(call compile,$(program))
+	@tests/run $(addsuffix /,$(service))$@$(addprefix :,$(ONLY))
 
 soak: ## The faults' main test for SECONDS=600; SEED=… repeats a run
 	@$(script) local/packages run build integration

@@ -47,14 +47,14 @@ def classes_of(module):
 
 def described(part, name):
     """The classes of one file, with the marks that a class may bear: `ALONE`, where it measures time or fills the machine; `QUICK`,
-    where it is part of `make check`; `AFTER_UNIT`, where it compiles the unit tests itself; `LASTS_S`, where it is much longer
-    than most, so that it begins early; `HANGS_AFTER_S`, where it hangs if it lasts
-    so long. A file that cannot be imported is one class without a name: running it says why."""
+    where it is part of `make check`; `AFTER_UNIT`, where it compiles the unit tests itself; `EVERY_SERVICE`, where `make test` also
+    asks the services in examples/; `LASTS_S`, where it is much longer than most, so that it begins early; `HANGS_AFTER_S`, where it
+    hangs if it lasts so long. A file that cannot be imported is one class without a name: running it says why."""
     try:
         classes = classes_of(importlib.import_module(name))
     except Exception:
         return [{'name': f'{part}:{name}.'}]
-    marks = ('ALONE', 'QUICK', 'AFTER_UNIT', 'LASTS_S', 'HANGS_AFTER_S')
+    marks = ('ALONE', 'QUICK', 'AFTER_UNIT', 'EVERY_SERVICE', 'LASTS_S', 'HANGS_AFTER_S')
     return [{'name': f'{part}:{name}.{value.__name__}', **{mark.lower(): getattr(value, mark) for mark in marks if hasattr(value, mark)}}
             for value in classes]
 
@@ -105,9 +105,11 @@ def folders(part):
 def main(arguments):
     sys.path[:0] = [folder for part in PARTS for folder in folders(part)]
     if arguments[0] == '--list':
-        files = [(part, file[:-3]) for part in arguments[1:] for folder in folders(part) for file in sorted(os.listdir(folder))
+        files = [(part, folder, file[:-3]) for part in arguments[1:] for folder in folders(part) for file in sorted(os.listdir(folder))
                  if file.startswith('test_') and file.endswith('.py')]
-        print(json.dumps([found for part, name in files for found in described(part, name)]))
+        # A service's own tests are always for it.
+        print(json.dumps([{'every_service': not folder.startswith(TESTS), **found}
+                          for part, folder, name in files for found in described(part, name)]))
         return
     names = os.fdopen(os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # what a test starts must not read the names

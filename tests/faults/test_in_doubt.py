@@ -17,6 +17,7 @@ LOCAL = 'SET synchronous_commit = local; '  # what the test itself commits does 
 
 
 class InDoubtTest(FaultTest):
+    EVERY_SERVICE = True
     ALONE = True
     LASTS_S = 50
 

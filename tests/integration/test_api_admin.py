@@ -10,6 +10,7 @@ ABSENT = sample.item(2 ** 63 - 1)
 
 
 class DeletionTest(ContractTest):
+    EVERY_SERVICE = True
     QUICK = True
 
     def test_a_deletion_answers_204_and_it_is_gone_everywhere(self):

@@ -32,6 +32,8 @@ def let_the_app_in(stack):
 
 
 class DatabaseAwayTest(ContractTest):
+    EVERY_SERVICE = True
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -95,6 +97,8 @@ class DatabaseAwayTest(ContractTest):
 
 
 class DatabaseBackTest(ContractTest):
+    EVERY_SERVICE = True
+
     def test_a_key_that_met_no_database_is_not_used_up(self):
         pid = self.stack.pid('app')
         self.addCleanup(let_the_app_in, self.stack)
@@ -109,6 +113,7 @@ class DatabaseBackTest(ContractTest):
 class TableLockedTest(ContractTest):
     """Nobody can read or write the table for a while, as during a careless ALTER TABLE."""
 
+    EVERY_SERVICE = True
     LASTS_S = 20
 
     LIMIT_S = 4  # well above the deadlines of the service, well below those of any client

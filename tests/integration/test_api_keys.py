@@ -27,6 +27,7 @@ def keyed(key, **headers):
 
 
 class KeyTest(ContractTest):
+    EVERY_SERVICE = True
     QUICK = True
 
     def post(self, key, text='keyed', headers=None):

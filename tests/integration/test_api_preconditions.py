@@ -12,6 +12,7 @@ OTHER = '"no-such-tag"'
 
 
 class PreconditionTest(ContractTest):
+    EVERY_SERVICE = True
     QUICK = True
 
     def documents(self):

@@ -205,6 +205,7 @@ class ConnectionsTest(DatabaseTest):
 class AlteringTest(DatabaseTest):
     """Triggers, rules, policies, grants and rows by hand: nothing that is not so is acknowledged, and nothing done."""
 
+    EVERY_SERVICE = True
     LASTS_S = 30
 
     def trigger(self, table, event, body):

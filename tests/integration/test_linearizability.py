@@ -32,6 +32,7 @@ class History:
 
 
 class LinearizabilityTest(ContractTest):
+    EVERY_SERVICE = True
     LASTS_S = 20
 
     def setUp(self):

@@ -22,6 +22,7 @@ def load():
 
 
 class DocumentTest(unittest.TestCase):
+    EVERY_SERVICE = True
     QUICK = True
 
     @classmethod
@@ -134,6 +135,7 @@ class DescribedTest(ContractTest):
 
 
 class ServiceTest(DescribedTest):
+    EVERY_SERVICE = True
     QUICK = True
 
     def test_the_document_is_served_as_it_stands_in_the_file(self):

@@ -58,6 +58,25 @@ class RunnerTest(unittest.TestCase):
         self.assertEqual((status, 'Ours' in printed, 'Theirs' in printed), (0, False, True), printed)
         self.assert_sum(printed, 3, 0)
 
+    def test_another_service_is_asked_what_is_marked_and_its_own_or_all_by_name(self):
+        good, bad = 'class {}(unittest.TestCase):\n{}    def test_a(self): pass\n', 'class {}(unittest.TestCase):\n{}    def test_a(self): self.fail()\n'
+        service = 'examples/tickets/tests'
+        self.write(f'../{service}', 'sample', '')
+        for part, name, text, mark in [('integration', 'all', good, ''), ('faults', 'every', bad, '    EVERY_SERVICE = True\n'),
+                                       (f'../{service}', 'theirs', good, ''), ('integration/orders', 'ours', good, '')]:
+            self.write(part, f'test_{name}', f'assert (os.environ.get("SAMPLE") == "{service}/sample.py") or {name!r} != "theirs"\n'
+                       + text.format(name.capitalize(), mark))
+        for wishes, passed, failed in [
+                (['faults', 'tickets'], 1, 2), (['tickets'], 1, 1), (['tickets/integration'], 2, 0), (['examples/tickets/integration:test_all'], 1, 0),
+                (['tickets', 'integration:test_all'], 2, 1), (['tickets/faults:test_every.Every'], 0, 1)]:
+            with self.subTest(wishes):
+                _, printed = self.run_tests(*wishes)
+                self.assert_sum(printed, passed, failed)
+                if failed:
+                    self.assertIn('\nagain: tests/run tickets/faults:test_every.Every\n', printed)
+        for wish in ('tickets/browser', 'orders/integration', 'tickets/faults:test_none'):
+            self.assertEqual(self.run_tests(wish)[0], 1)
+
     def test_each_way_to_fail_is_one_failure_and_named(self):
         ways = {'fails': ('class T(unittest.TestCase):\n    def test_a(self): self.fail("seen")\n    def test_b(self): pass\n', 1),
                 'subtests': ('class T(unittest.TestCase):\n    def test_a(self):\n        for n in (1, 2):\n            with self.subTest(n): self.fail()\n', 0),
