@@ -44,28 +44,21 @@ PREPARE ping_server AS
 PREPARE current_snapshot AS
     SELECT pg_current_snapshot();
 
--- For each key that is asked, in the order asked: what is kept of it, and whether it is new, and so claimed by whoever asks. Of a key
--- that is asked twice at once the first is new. Keys are inserted in their order, so that two writers never wait for each other
--- crosswise; DO UPDATE instead of DO NOTHING: only so a row that another transaction is just committing is waited for and seen
--- (xmax tells whether this statement made the row).
--- gives: request, answer, fresh
+-- What is kept of each key; whoever has asked has them until the end of the transaction, also those of which nothing is kept (their
+-- answers are empty). Keys are inserted in their order, so that two writers never wait for each other crosswise; DO UPDATE instead
+-- of DO NOTHING: only so a row that another transaction is just committing is waited for and seen.
+-- gives: key, request, answer
 PREPARE claim_keys AS
-    WITH asked AS MATERIALIZED (
-        SELECT key, request, number, min(number) OVER (PARTITION BY key) AS first
-        FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (key, request, number)
-    ), kept AS (
-        INSERT INTO kept_answers AS k (key, request, answer)
-        SELECT key, request, '' FROM asked WHERE number = first ORDER BY key
-        ON CONFLICT ON CONSTRAINT kept_answers_pkey DO UPDATE SET key = EXCLUDED.key
-        RETURNING k.key, k.request, k.answer, k.xmax = 0 AS made
-    )
-    SELECT k.request, k.answer, made AND number = first FROM asked JOIN kept AS k USING (key) ORDER BY number;
+    INSERT INTO kept_answers AS k (key, request, answer)
+    SELECT DISTINCT key, '', '' FROM unnest($1::text[]) AS key ORDER BY key
+    ON CONFLICT ON CONSTRAINT kept_answers_pkey DO UPDATE SET key = EXCLUDED.key
+    RETURNING k.key, k.request, k.answer;
 
 -- gives: rows
 PREPARE keep_answers AS
     WITH kept AS (
-        UPDATE kept_answers AS k SET answer = given.answer
-        FROM unnest($1::text[], $2::text[]) AS given (key, answer) WHERE k.key = given.key RETURNING k.key
+        UPDATE kept_answers AS k SET request = given.request, answer = given.answer
+        FROM unnest($1::text[], $2::text[], $3::text[]) AS given (key, request, answer) WHERE k.key = given.key RETURNING k.key
     )
     SELECT count(*) FROM kept;
 

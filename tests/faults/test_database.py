@@ -66,9 +66,12 @@ class FrozenTest(FaultTest):
     LASTS_S = 40
 
     def test_all_of_it_for_seconds(self):
-        pids = self.postgres_pids()
-        self.go_through(lambda: signal_all(pids, signal.SIGSTOP), lambda: signal_all(pids, signal.SIGCONT),
-                        suffers=API, health_away=True, holds_s=6)
+        def begin():
+            pids.extend(self.postgres_pids())  # by now the app has all its connections
+            signal_all(pids, signal.SIGSTOP)
+
+        pids = []
+        self.go_through(begin, lambda: signal_all(pids, signal.SIGCONT), suffers=API, health_away=True, holds_s=6)
 
     def test_one_backend_after_the_other(self):
         """Each of the app's connections in turn; what was frozen stays so, and the app does not wait for it."""

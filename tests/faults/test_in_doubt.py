@@ -45,11 +45,22 @@ class InDoubtTest(FaultTest):
 
         answers = []
         self.configure(LOCAL + "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        wait_until(self.commits_wait, 10, 'PostgreSQL lets commits wait')
         thread = threading.Thread(target=send)
         thread.start()
         pid = wait_until(lambda: self.app_backends("wait_event = 'SyncRep'"), ANSWER_S, 'a commit waits')[0]
         self.stack.sql(LOCAL + f"ALTER ROLE {ROLE} SET synchronous_commit = 'local'")
         return thread, answers, pid
+
+    def commits_wait(self):
+        """Tries one of its own: PostgreSQL needs a moment to take notice."""
+        with self.stack.sql_session() as session:
+            session.process.stdin.write("SELECT pg_logical_emit_message(true, 'test', '');\n\\q\n")
+            session.process.stdin.flush()
+            cancelled = []
+            while session.process.poll() is None:
+                cancelled += self.stack.sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+            return cancelled
 
     def rows(self):
         return [int(row[0]) for row in self.stack.sql(
@@ -75,6 +86,9 @@ class InDoubtTest(FaultTest):
                 os.kill(pid, number)
                 thread.join()
                 self.assertEqual(answers[0].status, 201, answers)
+                self.assertIsNone(answers[0].headers['Idempotent-Replayed'])
+                self.assertEqual([line['event'] for line in self.stack.log_of('backend', answers[0].headers['X-Request-Id'])],
+                                 [sample.ADDED])
                 self.assert_added_once(answers[0].json())
                 self.commit_at_once()
 

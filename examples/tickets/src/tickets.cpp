@@ -14,6 +14,7 @@
 #include "statements.hpp"
 #include "version.hpp"
 
+#include <array>
 #include <limits>
 
 namespace {
@@ -88,13 +89,18 @@ std::optional<Ticket> first_of(const Rows<Statement>& rows) {
     return rows.single().template value<Ticket, ticket_fields>();
 }
 
+// Whether these are its title, its body and its state.
+bool says(const Ticket& ticket, const std::array<std::string, 3>& texts) {
+    return std::tie(ticket.title, ticket.body, ticket.state) == std::tie(texts[0], texts[1], texts[2]);
+}
+
 Reply reply_of(int status, const Ticket& ticket, std::string_view event) {
     const std::string id = std::to_string(ticket.id);
     return {.status = status,
             .location = status == 201 ? "/api/tickets/" + id : "",
             .etag = tag_of(ticket),
             .body = json_of(ticket, ticket_fields),
-            .event = event,
+            .event = std::string(event),
             .subject = id};
 }
 
@@ -103,7 +109,7 @@ Result<WriteOperation> put_one_project(const Service&, const Request& request, c
     if (const auto problem = refuse_write(request, request_body_max_bytes)) return *problem;
     const auto body = read_json_members(request.body, {"A project", project_members, text_problems});
     if (!body) return body.error();
-    return WriteOperation([key = std::string(values[0]), text = *body->at(0)](auto& connection) -> Result<Reply> {
+    const auto put = [key = std::string(values[0]), text = *body->at(0)](auto& connection) -> Result<Reply> {
         const auto rows = connection.template call<put_project>(key, text);
         if (rows.empty())
             return Problem{.status = 422, .type = "/problems/too-many", .detail = "There are 100 projects already."};
@@ -114,7 +120,8 @@ Result<WriteOperation> put_one_project(const Service&, const Request& request, c
                      .body = json_of(project, project_fields),
                      .event = "project_put",
                      .subject = key};
-    });
+    };
+    return WriteOperation(put, text_of(*body));
 }
 
 Result<ReadOperation> get_projects(const Service&, const Request& request, const PathValues&) {
@@ -138,11 +145,14 @@ Result<WriteOperation> post_ticket(const Service&, const Request& request, const
     if (const auto problem = refuse_write(request, request_body_max_bytes)) return *problem;
     const auto body = read_json_members(request.body, {"A ticket", new_members, text_problems});
     if (!body) return body.error();
-    return WriteOperation([project = std::string(values[0]), texts = *body](auto& connection) -> Result<Reply> {
-        const auto rows = connection.template call<add_ticket>(project, *texts[0], texts[1].value_or(""));
-        const auto ticket = first_of(rows);
-        return ticket ? Result(reply_of(201, *ticket, "ticket_added")) : no_such("project");
-    });
+    const auto add = [project = std::string(values[0]), title = *body->at(0),
+                      text = body->at(1).value_or("")](auto& connection) -> Result<Reply> {
+        const auto ticket = first_of(connection.template call<add_ticket>(project, title, text));
+        if (!ticket && connection.template call<one_project>(project).empty()) return no_such("project");
+        if (!ticket || !says(*ticket, {title, text, "open"})) throw_altered();
+        return reply_of(201, *ticket, "ticket_added");
+    };
+    return WriteOperation(add, text_of({body->at(0), body->at(1).value_or("")}));
 }
 
 struct PageQuestion {
@@ -156,7 +166,7 @@ Result<PageQuestion> ask_page(const Service&, const Request& request, const Path
     Parameter known[] = {
         {"project", "must be a project's key", [&](auto value) { return is_key(asked.project = value); }},
         one_of("state", asked.state, states),
-        search_text("q", asked.text, title_rule.code_points_max),
+        search_text("q", asked.text, 50),
         whole_number("limit", asked.limit, 1, page_max_tickets),
         whole_number("before", asked.before, 1, id_max),
     };
@@ -219,18 +229,23 @@ Result<WriteOperation> patch_ticket(const Service&, const Request& request, cons
     if (const auto problem = refuse_write(request, request_body_max_bytes)) return *problem;
     const auto id = id_in(values);
     if (!id) return id.error();
-    return WriteOperation([id = *id, condition = std::string(request.header("If-Match")),
-                           body = read_json_members(request.body, {"A ticket", changed_members, text_problems})](
-                              auto& connection) -> Result<Reply> {
+    const auto body = read_json_members(request.body, {"A ticket", changed_members, text_problems});
+    const auto change = [id = *id, condition = std::string(request.header("If-Match")),
+                         body](auto& connection) -> Result<Reply> {
         const auto before = first_of(connection.template call<one_ticket_for_change>(id));
         if (!before) return no_such("ticket");
         if (condition.empty()) return Problem{.status = 428, .detail = "If-Match must name the ticket's version."};
         if (!body) return body.error();
         if (const auto problem = refuse_version(condition, tag_of(*before), "ticket")) return *problem;
-        const auto rows = connection.template call<change_ticket>(id, body->at(0), body->at(1), body->at(2));
-        const auto after = first_of(rows);
-        return after ? reply_of(200, *after, "ticket_changed") : reply_of(200, *before, "");
-    });
+        const std::array<std::string, 3> texts = {body->at(0).value_or(before->title),
+                                                  body->at(1).value_or(before->body),
+                                                  body->at(2).value_or(before->state)};
+        if (says(*before, texts)) return reply_of(200, *before, "");
+        const auto after = first_of(connection.template call<change_ticket>(id, texts[0], texts[1], texts[2]));
+        if (!after || !says(*after, texts)) throw_altered();
+        return reply_of(200, *after, "ticket_changed");
+    };
+    return WriteOperation(change, body ? text_of(*body) : std::string());
 }
 
 Result<WriteOperation> delete_ticket(const Service& service, const Request& request, const PathValues& values) {
@@ -243,7 +258,7 @@ Result<WriteOperation> delete_ticket(const Service& service, const Request& requ
             const auto before = first_of(connection.template call<one_ticket_for_change>(id));
             if (!before) return no_such("ticket");
             if (const auto problem = refuse_version(condition, tag_of(*before), "ticket")) return *problem;
-            connection.template call<remove_ticket>(id);
+            if (connection.template call<remove_ticket>(id).empty()) throw_altered();
             return Reply{.status = 204, .event = "ticket_removed", .subject = std::to_string(id)};
         });
 }

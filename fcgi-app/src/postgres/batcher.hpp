@@ -35,7 +35,8 @@ public:
     struct Asked : Job {
         Done done;
         Question question;
-        std::uint64_t batch = 0;  // with which it was sent; 0: not yet
+        std::uint64_t batch = 0;   // with which it was sent; 0: not yet
+        std::uint64_t number = 0;  // its own, whichever batch it is in; 0: it was not sent yet
 
         void answer(const Result<Answer>& result) { done(*std::exchange(exchange, nullptr), result); }
         void fail(const Problem& problem) { answer(in_doubt ? outcome_unknown() : problem); }
@@ -61,6 +62,10 @@ public:
         lane_.wake_at(Clock::now());
     }
 
+    // What tells it from all others, of other processes too, however often and in which batch it is sent: 1 to 64 bytes, the
+    // first a space. For who writes, in place of the batch's.
+    std::string key_of(const Asked& asked) const { return key_of(asked.number); }
+
     void push(Question question, ExchangePtr exchange, Done done) {
         lane_.push({{std::move(exchange)}, std::move(done), std::move(question)});
     }
@@ -70,6 +75,8 @@ private:
     static constexpr int purged_max_per_step = 1000;
     static constexpr std::chrono::milliseconds purge_pause{5000};
     static constexpr std::chrono::milliseconds purge_pause_if_more{20};
+
+    std::string key_of(std::uint64_t number) const { return ' ' + process_ + '-' + std::to_string(number); }
 
     // What is in doubt is sent again as the batch that it was; there are several if the connection was lost between those of
     // a repair (below).
@@ -83,10 +90,13 @@ private:
     }
 
     void write_batch(Database& database, std::uint64_t number, const Batch& batch) {
-        for (Asked* asked : batch) asked->batch = number;
+        for (Asked* asked : batch) {
+            asked->batch = number;
+            if (asked->number == 0) asked->number = ++sent_;
+        }
         std::vector<Result<Answer>> answers;
         try {
-            answers = write_(database, ' ' + process_ + '-' + std::to_string(number), batch);
+            answers = write_(database, key_of(number), batch);
         } catch (const DatabaseError& error) {
             if (error.fault != DatabaseFault::rejected && error.fault != DatabaseFault::altered) throw;
             // One bad row fails its whole batch: alone, only the culprit does.
@@ -126,7 +136,8 @@ private:
     const Write write_;
     const Purge purge_;
     const std::string process_;  // random: tells the batches of several processes apart
-    std::uint64_t batches_ = 0;  // made so far; this and the next only by the lane
+    std::uint64_t batches_ = 0;  // made so far; this and the next two only by the lane
+    std::uint64_t sent_ = 0;     // questions, each counted once
     Clock::time_point purge_at_{};
     Lane<Asked, Database> lane_;
 };

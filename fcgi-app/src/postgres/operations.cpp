@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <limits>
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -22,44 +23,71 @@ Problem key_reused() {
 // Takes a line off `rest`.
 std::string take_line(std::string_view& rest) {
     const auto end = rest.find('\n');
-    if (end == rest.npos) throw_odd("a kept answer is cut");
+    if (end == rest.npos) throw DatabaseError(DatabaseFault::altered, "a kept answer is cut");
     std::string line(rest.substr(0, end));
     rest.remove_prefix(end + 1);
     return line;
 }
 
-// In order: the answer, whether it is new, and what was asked then.
-struct Claim {
-    std::string request;
-    std::string answer;
-    bool is_fresh;
-};
-
-std::vector<Claim> claim(PostgresConnection& connection, const std::vector<std::string>& keys,
-                         const std::vector<std::string>& requests) {
-    using machinery::claim_keys;
-    std::vector<Claim> claims;
-    for (const auto& row : connection.call<claim_keys>(array(keys), array(requests))) {
-        claims.push_back({std::string(row.text(claim_keys::request)), std::string(row.text(claim_keys::answer)),
-                          row.flag(claim_keys::fresh)});
-    }
-    if (claims.size() != keys.size()) throw DatabaseError(DatabaseFault::altered, "keys are not kept");
-    return claims;
+// As it is kept.
+std::string text_of(const Reply& reply) {
+    return std::to_string(reply.status) + '\n' + reply.location + '\n' + reply.etag + '\n' + reply.event + '\n' +
+           reply.subject + '\n' + reply.body;
 }
 
-// Answers of what was done go with their keys; the keys of what was not are free again.
-struct Kept {
-    std::vector<std::string> keys, answers, free;
+// The same back.
+Reply reply_of(std::string_view text) {
+    Reply reply{.status = static_cast<int>(number_of(take_line(text)))};
+    reply.location = take_line(text);
+    reply.etag = take_line(text);
+    reply.event = take_line(text);
+    reply.subject = take_line(text);
+    reply.body = text;
+    return reply;
+}
 
-    void write(PostgresConnection& connection) const {
-        if (!keys.empty()) {
-            const auto rows = connection.call<machinery::keep_answers>(array(keys), array(answers));
-            if (rows.single().number(machinery::keep_answers::rows) != std::ssize(keys))
-                throw DatabaseError(DatabaseFault::altered, "answers are not kept");
-        }
-        if (!free.empty()) connection.call<machinery::forget_keys>(array(free));
-    }
+// What is known of a key amid a batch.
+struct Known {
+    std::string request;  // the one that was answered; where the key is ours it matters to nobody
+    std::string by;       // whose key of its own (Batcher::key_of) that one has; empty: nobody has used the key
+    Reply reply;
+    bool is_new = false;  // to be kept
 };
+using KnownKeys = std::map<std::string, Known>;
+
+KnownKeys claim(PostgresConnection& connection, const std::vector<std::string>& keys) {
+    using machinery::claim_keys;
+    KnownKeys known;
+    for (const std::string& key : keys) known.try_emplace(key);
+    const auto rows = connection.call<claim_keys>(array(keys));
+    if (rows.size() != known.size()) throw DatabaseError(DatabaseFault::altered, "keys are not kept");
+    for (const auto& row : rows) {
+        std::string_view answer = row.text(claim_keys::answer);
+        if (answer.empty()) continue;
+        Known& one = known[std::string(row.text(claim_keys::key))];
+        one.request = row.text(claim_keys::request);
+        one.by = take_line(answer);
+        one.reply = reply_of(answer);
+    }
+    return known;
+}
+
+// Keys that nobody used are free again.
+void keep(PostgresConnection& connection, const KnownKeys& known) {
+    std::vector<std::string> keys, requests, answers, free;
+    for (const auto& [key, one] : known) {
+        if (one.by.empty()) free.push_back(key);
+        if (!one.is_new) continue;
+        keys.push_back(key);
+        requests.push_back(one.request);
+        answers.push_back(one.by + '\n' + text_of(one.reply));
+    }
+    if (!free.empty()) connection.call<machinery::forget_keys>(array(free));
+    if (keys.empty()) return;
+    const auto rows = connection.call<machinery::keep_answers>(array(keys), array(requests), array(answers));
+    if (rows.single().number(machinery::keep_answers::rows) != std::ssize(keys))
+        throw DatabaseError(DatabaseFault::altered, "answers are not kept");
+}
 
 Response response_of(const Reply& reply, bool is_replay) {
     Response response{.status = reply.status, .headers = {{"Cache-Control", "no-store"}}};
@@ -74,27 +102,16 @@ Response response_of(const Reply& reply, bool is_replay) {
 
 }  // namespace
 
-std::string text_of(const Reply& reply) {
-    return std::to_string(reply.status) + '\n' + reply.location + '\n' + reply.etag + '\n' + reply.body;
-}
-
 std::string text_of(const std::vector<std::optional<std::string>>& members) {
     std::string text;
     for (const auto& member : members) (text += member ? json_string(*member) : "null") += ' ';
     return text;
 }
 
-Reply reply_of(std::string_view text) {
-    Reply reply{.status = static_cast<int>(number_of(take_line(text)))};
-    reply.location = take_line(text);
-    reply.etag = take_line(text);
-    reply.body = text;
-    return reply;
-}
-
 Operations::Operations(const LaneLimits& limits, std::size_t rows_max, const Connect<PostgresConnection>& connect,
                        const Connect<PostgresConnection>& connect_for_search, Lanes& lanes, Log& log)
     : log_(log),
+      queue_wait_ms_(limits.queue_wait_ms),
       writes_(limits, {.rows_max = rows_max}, connect, lanes, log, std::bind_front(&Operations::write_batch, this),
               [](PostgresConnection& connection, int rows_max_of_step) {
                   const auto purged = connection.call<machinery::purge_kept_answers>(rows_max_of_step);
@@ -138,57 +155,47 @@ void Operations::write(const ExchangePtr& exchange, WriteOperation operation) {
         });
 }
 
-// Whoever has no key of a client's gets one of ours, so that all that is in doubt can be sent again.
-std::vector<Result<Operations::Done>> Operations::write_batch(PostgresConnection& connection, const std::string& key,
+std::vector<Result<Operations::Done>> Operations::write_batch(PostgresConnection& connection, const std::string&,
                                                               const Writing::Batch& batch) {
-    std::vector<std::string> keys;
-    for (const auto* asked : batch) {
-        const bool has_key = !asked->question.key.empty();
-        keys.push_back(has_key ? asked->question.key : key + '-' + std::to_string(keys.size()));
-    }
     std::vector<Result<Done>> done;
     try {
-        done = transact(connection, keys, batch);
+        done = transact(connection, batch);
     } catch (const IdTaken&) {
         connection.call<machinery::skip_taken_ids>();
-        done = transact(connection, keys, batch);
+        done = transact(connection, batch);
     }
     log_changes(batch, done);
     return done;
 }
 
+// One after the other, as if each had come alone. Whoever has no key of a client's gets one of ours, so that all that is in
+// doubt can be sent again: what is found of its own is no replay, since its client has had no answer.
 std::vector<Result<Operations::Done>> Operations::transact(PostgresConnection& connection,
-                                                           const std::vector<std::string>& keys,
-                                                           const Writing::Batch& batch) {
-    std::vector<std::string> requests;
-    for (const auto* asked : batch) requests.push_back(asked->question.request);
+                                                           const Writing::Batch& batch) const {
+    std::vector<std::string> own, keys;
+    for (const auto* asked : batch) {
+        own.push_back(writes_.key_of(*asked));
+        keys.push_back(asked->question.key.empty() ? own.back() : asked->question.key);
+    }
     std::vector<Result<Done>> done;
     connection.transact([&] {
-        const std::vector<Claim> claims = claim(connection, keys, requests);
-        Kept kept;
+        KnownKeys known = claim(connection, keys);
         for (std::size_t i = 0; i < batch.size(); ++i) {
+            Known& one = known.at(keys[i]);
             const Write& write = batch[i]->question;
-            if (claims[i].is_fresh) {
-                const Result<Reply> reply = write.operation.run(connection);
-                done.push_back(reply ? Result(Done{*reply}) : reply.error());
-                if (reply) {
-                    kept.keys.push_back(keys[i]);
-                    kept.answers.push_back(text_of(*reply));
-                } else {
-                    kept.free.push_back(keys[i]);
-                }
-            } else if (claims[i].request != requests[i]) {
-                done.push_back(key_reused());
-            } else if (!claims[i]
-                            .answer
-                            .empty()) {  // where the key is ours, this was in doubt, and its client had no answer yet
-                done.push_back(Done{reply_of(claims[i].answer), !write.key.empty()});
-            } else {  // asked for with the same key in this very batch
-                const auto first = static_cast<std::size_t>(std::ranges::find(keys, keys[i]) - keys.begin());
-                done.push_back(done[first] ? Result(Done{done[first]->reply, true}) : done[first].error());
+            if (!one.by.empty()) {
+                const bool is_other = one.by != own[i] && one.request != write.request;
+                done.push_back(is_other ? key_reused() : Result(Done{one.reply, one.by != own[i]}));
+            } else if (!batch[i]->in_doubt && batch[i]->arrived + queue_wait_ms_ < Clock::now()) {
+                done.push_back(overloaded());  // those before it took long
+            } else if (const Result<Reply> reply = write.operation.run(connection)) {
+                one = {write.key.empty() ? "" : write.request, own[i], *reply, true};
+                done.push_back(Done{*reply});
+            } else {
+                done.push_back(reply.error());
             }
         }
-        kept.write(connection);
+        keep(connection, known);
     });
     return done;
 }

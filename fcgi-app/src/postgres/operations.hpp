@@ -12,6 +12,7 @@
 #include "postgres/postgres_connection.hpp"
 #include "postgres/reader.hpp"
 
+#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <functional>
@@ -23,19 +24,15 @@
 
 namespace app {
 
-// What a write is answered. All but the event is kept, and answered again.
+// What a write is answered. It is kept, and answered again.
 struct Reply {
     int status = 200;
-    std::string location;    // empty: none
-    std::string etag;        // empty: none
-    std::string body;        // JSON, in one line; empty: none
-    std::string_view event;  // of the log, a literal; empty: nothing was changed
-    std::string subject;     // the log's `id`, a number where it is one
+    std::string location;  // empty: none
+    std::string etag;      // empty: none
+    std::string body;      // JSON, in one line; empty: none
+    std::string event;     // of the log; empty: nothing was changed
+    std::string subject;   // the log's `id`, a number where it is one
 };
-
-// As it is kept: one text, and back. What text_of() did not write is a DatabaseError.
-std::string text_of(const Reply& reply);
-Reply reply_of(std::string_view text);
 
 // What it gives is a document, or why there is none.
 using ReadOperation = std::function<Result<Document>(PostgresConnection&, const OthersWait&)>;
@@ -89,11 +86,11 @@ private:
     void push(Reading& reader, const ExchangePtr& exchange, ReadOperation operation) const;
     std::vector<Result<Done>> write_batch(PostgresConnection& connection, const std::string& key,
                                           const Writing::Batch& batch);
-    static std::vector<Result<Done>> transact(PostgresConnection& connection, const std::vector<std::string>& keys,
-                                              const Writing::Batch& batch);
+    std::vector<Result<Done>> transact(PostgresConnection& connection, const Writing::Batch& batch) const;
     void log_changes(const Writing::Batch& batch, const std::vector<Result<Done>>& done) const;
 
     Log& log_;
+    const std::chrono::milliseconds queue_wait_ms_;
     Writing writes_;
     Reading reads_;
     Reading searches_;

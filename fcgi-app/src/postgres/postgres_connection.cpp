@@ -264,6 +264,10 @@ Time time_of(std::string_view timestamp) {
 
 void throw_odd(const std::string& what) { throw odd(what); }
 
+void throw_altered() {
+    throw DatabaseError(DatabaseFault::altered, "a trigger, a rule or a policy writes otherwise than asked");
+}
+
 // What the connection's user does not see of libpqxx.
 class PostgresConnection::Session {
 public:
