@@ -46,12 +46,12 @@ class Containers(stacks.Stack):
         self.token_file = os.path.join(self.directory, 'token')
         with open(self.token_file, 'w') as file:
             file.write((token or '') + '\n')
+        os.chmod(self.token_file, 0o644)  # the app's user reads it as it is mounted
         # Others may add what this machine needs (a mirror, say) in COMPOSE_FILE.
         compose_files = os.environ.get('COMPOSE_FILE', 'compose.yaml').split(':') + list(files)
         self.settings = {'COMPOSE_FILE': ':'.join(os.path.join(PROJECT, path) for path in compose_files),
                          'COMPOSE_PROJECT_NAME': name, 'HTTP_PORT': str(self.port), 'RATE_LIMIT': rate_limit,
-                         'ADMIN_TOKEN_FILE': self.token_file if token else '',
-                         'SECRETS_DIR': os.path.join(self.directory, 'secrets'), **settings}
+                         'ADMIN_TOKEN_FILE': self.token_file if token else '', **settings}
         if start:
             try:
                 self.start()
@@ -71,13 +71,7 @@ class Containers(stacks.Stack):
         return subprocess.run([os.path.join(PROJECT, 'local', script)], env=self.environment(**changes), cwd=PROJECT,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S)
 
-    def make_secrets(self):
-        result = self.local('secrets')
-        if result.returncode != 0:
-            raise AssertionError(result.stderr)
-
     def start(self, build=True):
-        self.make_secrets()
         self.compose('up', '--detach', '--wait', *(['--build'] if build else []), timeout_s=UP_TIMEOUT_S)
         return self
 

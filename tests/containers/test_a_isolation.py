@@ -1,6 +1,7 @@
 """What runs is as compose.yaml declares it: seen in the kernel's own tables, and by trying what must not work."""
 import json
 import os
+import stat
 import re
 import unittest
 
@@ -110,8 +111,8 @@ class IsolationTest(unittest.TestCase):
         self.assertEqual(published, {'nginx': [('127.0.0.1', str(self.service.port))]})
 
     def test_no_secret_is_shown(self):
-        with open(os.path.join(self.service.settings['SECRETS_DIR'], 'database_password')) as file:
-            secrets = [file.read().strip(), self.service.token]
+        secrets = [self.service.host_file('app', 'root/run/password/database').decode().strip(), self.service.token]
+        self.assertGreaterEqual(len(secrets[0]), 32)
         for name in (*SERVICES, 'migrate'):
             text = docker('inspect', self.service.container(name)).stdout + docker('logs', self.service.container(name)).stderr
             image = self.service.inspect(name)['Image']
@@ -121,11 +122,15 @@ class IsolationTest(unittest.TestCase):
             for secret in secrets:
                 self.assertNotIn(secret, text, name)
 
-    def test_secrets_are_files_that_others_on_the_host_cannot_reach(self):
-        folder = self.service.settings['SECRETS_DIR']
-        self.assertEqual(os.stat(folder).st_mode & 0o777, 0o700)
-        self.assertEqual({name: os.stat(os.path.join(folder, name)).st_mode & 0o777 for name in os.listdir(folder)},
-                         {'database_password': 0o444, 'admin_token': 0o444})
+    def test_the_password_is_made_inside_for_those_alone_who_need_it(self):
+        folder = f'/proc/{self.service.pid("app")}/root/run/password'
+        found = [(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+                 for status in (os.stat(folder), os.stat(os.path.join(folder, 'database')))]
+        self.assertEqual(found, [(70, 65532, 0o2750), (70, 65532, 0o640)])
+        for name in ('nginx', 'db'):
+            self.assertFalse(os.path.exists(f'/proc/{self.service.pid(name)}/root/run/password/database'), name)
+        mounts = {mount['Destination']: mount['RW'] for mount in self.service.inspect('app')['Mounts']}
+        self.assertIs(mounts['/run/password'], False)
 
     def test_the_database_is_as_promised(self):
         asked = "SELECT current_setting('data_checksums'), current_setting('server_encoding'), current_setting('data_directory'), " \

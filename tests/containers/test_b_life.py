@@ -220,7 +220,6 @@ class FirstStartTest(unittest.TestCase):
     def test_a_first_start_that_is_killed_is_begun_anew(self):
         service = containers.Containers('visitors-test-first', start=False)
         try:
-            service.make_secrets()
             service.compose('build', 'db')
             service.compose('up', '--detach', '--no-build', 'db')
             stacks.wait_until(lambda: 'initdb' in docker('top', service.container('db'), '-eo', 'pid,args', check=False).stdout, 30,
