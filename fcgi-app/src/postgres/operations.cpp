@@ -111,7 +111,7 @@ std::string text_of(const std::vector<std::optional<std::string>>& members) {
 Operations::Operations(const LaneLimits& limits, std::size_t rows_max, const Connect<PostgresConnection>& connect,
                        const Connect<PostgresConnection>& connect_for_search, Lanes& lanes, Log& log)
     : log_(log),
-      queue_wait_ms_(limits.queue_wait_ms),
+      retry_ms_(limits.retry_ms),
       writes_(limits, {.rows_max = rows_max}, connect, lanes, log, std::bind_front(&Operations::write_batch, this),
               [](PostgresConnection& connection, int rows_max_of_step) {
                   const auto purged = connection.call<machinery::purge_kept_answers>(rows_max_of_step);
@@ -186,8 +186,8 @@ std::vector<Result<Operations::Done>> Operations::transact(PostgresConnection& c
             if (!one.by.empty()) {
                 const bool is_other = one.by != own[i] && one.request != write.request;
                 done.push_back(is_other ? key_reused() : Result(Done{one.reply, one.by != own[i]}));
-            } else if (!batch[i]->in_doubt && batch[i]->arrived + queue_wait_ms_ < Clock::now()) {
-                done.push_back(overloaded());  // those before it took long
+            } else if (!batch[i]->in_doubt && batch[i]->arrived + retry_ms_ < Clock::now()) {
+                done.push_back(overloaded());  // those before it took long: nothing is begun that late
             } else if (const Result<Reply> reply = write.operation.run(connection)) {
                 one = {write.key.empty() ? "" : write.request, own[i], *reply, true};
                 done.push_back(Done{*reply});

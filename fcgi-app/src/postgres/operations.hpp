@@ -90,7 +90,7 @@ private:
     void log_changes(const Writing::Batch& batch, const std::vector<Result<Done>>& done) const;
 
     Log& log_;
-    const std::chrono::milliseconds queue_wait_ms_;
+    const std::chrono::milliseconds retry_ms_;
     Writing writes_;
     Reading reads_;
     Reading searches_;
