@@ -16,7 +16,7 @@
 namespace app {
 
 struct ProgramText {
-    std::string_view about;  // of --help: "the visitor register's FastCGI responder"
+    std::string_view about;  // of --help: "the orders' FastCGI responder"
     std::string routes;      // of --routes: a line each
     std::size_t body_max_bytes;
 };

@@ -1,14 +1,23 @@
-// Any bytes as a body, and as a text to be written. Aborts where what is promised does not hold.
+// Any bytes as a body with a name and a note, and as a text to be written. Aborts where what is promised does not hold.
 #include "base/encoding.hpp"
 #include "base/json_text.hpp"
 #include "base/text.hpp"
+#include "http/json_reader.hpp"
 #include "http/problem.hpp"
-#include "visitors/visitor.hpp"
 
 #include <cstdint>
 #include <cstdlib>
+#include <string>
+#include <string_view>
 
 namespace {
+
+constexpr app::TextRule name_rule{.code_points_max = 50};
+constexpr app::TextRule note_rule{
+    .code_points_min = 0, .code_points_max = 90, .has_lines = true, .may_be_blank = true, .is_trimmed = false};
+constexpr app::JsonMember members[] = {{.name = "name", .rule = name_rule, .may_be_null = true},
+                                       {.name = "note", .rule = note_rule}};
+constexpr app::JsonForm form{"An item", members, {"/problems/length", "/problems/characters"}};
 
 void require(bool promise) {
     if (!promise) std::abort();
@@ -19,33 +28,35 @@ void check_problem(const app::Problem& problem) {
     require(!problem.detail.empty() && problem.detail.size() < 600 && app::is_utf8(problem.detail));
 }
 
-// What is read is a name by the rule, and written it reads the same.
-void check_name_read(const std::string& name) {
-    require(app::is_utf8(name) && app::trim(name) == name);
-    require(app::check_text(name, app::name_rule) == app::TextFault::none);
-    std::string body = R"({"name":)";
-    app::append_json_string(body, name);
-    const auto again = app::parse_new_visitor(body + '}');
-    require(again && *again == name);
+// What is read is a text by its rule, and written it reads the same.
+void check_text_read(const app::JsonMember& member, const std::string& text) {
+    require(app::is_utf8(text) && (!member.rule.is_trimmed || app::trim(text) == text));
+    require(app::check_text(text, member.rule) == app::TextFault::none);
+    std::string body = "{\"" + std::string(member.name) + "\":";
+    app::append_json_string(body, text);
+    const auto again = app::read_json_members(body + '}', form);
+    require(again && again->at(member.name == "name" ? 0 : 1) == text);
 }
 
-// Whatever is written is JSON: not a visitor, but no 400.
+// Whatever is written is JSON: not an item, but no 400.
 void check_written(std::string_view text) {
     std::string body = "[";
     app::append_json_string(body, text);
-    const auto array = app::parse_new_visitor(body + ']');
+    const auto array = app::read_json_members(body + ']', form);
     require(!array && array.error().status == 422);
     const app::Problem problem{.status = 404, .detail = std::string(text)};
-    require(app::parse_new_visitor(app::problem_json(problem, text, text)).error().status == 422);
+    require(app::read_json_members(app::problem_json(problem, text, text), form).error().status == 422);
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t count) {
     const std::string_view text(reinterpret_cast<const char*>(bytes), count);
-    const auto visitor = app::parse_new_visitor(text);
-    if (!visitor) check_problem(visitor.error());
-    if (visitor && visitor->has_value()) check_name_read(**visitor);
+    const auto read = app::read_json_members(text, form);
+    if (!read) check_problem(read.error());
+    for (std::size_t i = 0; read && i < read->size(); ++i) {
+        if (read->at(i)) check_text_read(members[i], *read->at(i));
+    }
     check_written(text);
     return 0;
 }

@@ -3,12 +3,17 @@
 #include "base/parameter.hpp"
 #include "http/etag.hpp"
 #include "http/query.hpp"
-#include "visitors/visitor.hpp"
 
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <utility>
 
 namespace {
+
+constexpr auto number_max = std::numeric_limits<std::int64_t>::max();
 
 void require(bool promise) {
     if (!promise) std::abort();
@@ -19,28 +24,42 @@ void check_problem(const app::Problem& problem) {
     require(!problem.detail.empty() && problem.detail.size() < 600 && app::is_utf8(problem.detail));
 }
 
-void check_question(const app::PageQuestion& question) {
-    require(question.limit >= 1 && question.limit <= 100 && question.before.value_or(1) >= 1);
+struct Question {
+    int limit = 20;
+    std::int64_t before = 1;
+    std::string text;
+
+    bool operator==(const Question&) const = default;
+};
+
+app::Result<Question> parse(std::string_view query) {
+    Question question;
+    app::Parameter known[] = {app::whole_number("limit", question.limit, 1, 100),
+                              app::whole_number("before", question.before, 1, number_max),
+                              app::search_text("q", question.text, 50)};
+    if (auto problem = app::read_parameters(query, known)) return std::move(*problem);
+    return question;
+}
+
+void check_question(const Question& question) {
+    require(question.limit >= 1 && question.limit <= 100 && question.before >= 1);
     require(app::is_utf8(question.text) && app::count_code_points(question.text) <= 50);
-    // The next page is a question too: the same, but for its place.
-    app::PageQuestion expected = question;
-    expected.before = 42;
-    const std::string link = app::next_link(question, 42);
-    const auto next = app::parse_page_question(std::string_view(link).substr(link.find('?') + 1));
-    require(next && *next == expected);
+    // A link to the same is the same question.
+    const std::string link = app::link_to(
+        "/api/items",
+        {{"limit", std::to_string(question.limit)}, {"before", std::to_string(question.before)}, {"q", question.text}});
+    const auto again = parse(std::string_view(link).substr(link.find('?') + 1));
+    require(again && *again == question);
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t count) {
     const std::string_view text(reinterpret_cast<const char*>(bytes), count);
-    const auto page = app::parse_page_question(text);
-    page ? check_question(*page) : check_problem(page.error());
-    const auto stats = app::parse_stats_question(text);
-    if (!stats) check_problem(stats.error());
-    require(!stats || (stats->days >= 1 && stats->days <= 366));
+    const auto question = parse(text);
+    question ? check_question(*question) : check_problem(question.error());
     if (const auto problem = app::refuse_parameters(text)) check_problem(*problem);
-    if (const auto id = app::parse_number(text, 0, app::id_max)) require(std::to_string(*id) == text);
+    if (const auto id = app::parse_number(text, 0, number_max)) require(std::to_string(*id) == text);
 
     const std::string etag = app::strong_etag(text);
     require(app::if_none_match(etag, etag) && app::if_none_match("\"x\", W/" + etag + " ,", etag));

@@ -106,10 +106,10 @@ std::string numbered(int count, std::size_t bytes) {
 BOOST_AUTO_TEST_SUITE(log_test, *boost::unit_test::timeout(10))
 
 BOOST_AUTO_TEST_CASE(a_line_is_one_json_object_with_its_time_first) {
-    const std::string line = app::log_line("info", "visitor_added", {{"request_id", "r"}, {"id", 7}, {"none", ""}});
+    const std::string line = app::log_line("info", "item_added", {{"request_id", "r"}, {"id", 7}, {"none", ""}});
     const std::size_t time_end = sizeof R"({"time":"2026-11-24T03:33:00.123456Z")" - 1;
     BOOST_TEST(line.substr(time_end) ==
-               ",\"level\":\"info\",\"event\":\"visitor_added\",\"request_id\":\"r\",\"id\":7}\n");
+               ",\"level\":\"info\",\"event\":\"item_added\",\"request_id\":\"r\",\"id\":7}\n");
     BOOST_TEST(line.starts_with("{\"time\":\"20"));
     BOOST_TEST(line.substr(time_end - 2, 2) == "Z\"");
 }

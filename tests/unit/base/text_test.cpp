@@ -105,7 +105,7 @@ const std::vector<Checked> checked = {
     {"an override counts before blank", "\u200B\u202E", TextFault::characters},
 };
 
-BOOST_AUTO_TEST_SUITE(visitor_test, *boost::unit_test::timeout(5))
+BOOST_AUTO_TEST_SUITE(text_test, *boost::unit_test::timeout(5))
 
 BOOST_DATA_TEST_CASE(white_space_at_both_ends_is_trimmed, data::make(trimmed), sample) {
     BOOST_TEST(trim(sample.text) == sample.trimmed);

@@ -111,7 +111,7 @@ BOOST_DATA_TEST_CASE(a_precondition_is_compared, data::make(matches), sample) {
 }
 
 BOOST_AUTO_TEST_CASE(a_tag_matches_itself) {
-    for (const char* body : {"", "a", "{\"visitors\":[]}"}) {
+    for (const char* body : {"", "a", "{\"items\":[]}"}) {
         BOOST_TEST(if_none_match(strong_etag(body), strong_etag(body)));
         BOOST_TEST(if_match(strong_etag(body), strong_etag(body)));
     }
@@ -128,7 +128,7 @@ BOOST_AUTO_TEST_CASE(a_tag_is_16_hexadecimal_digits_in_quotes) {
 
 BOOST_AUTO_TEST_CASE(bodies_that_differ_a_little_have_different_tags) {
     const std::string body =
-        R"({"visitors":[{"id":129,"name":"Ada","created_at":"2026-11-24T03:33:00.123456Z"}],"total":1,"next":null})";
+        R"({"items":[{"id":129,"name":"Ada","created_at":"2026-11-24T03:33:00.123456Z"}],"total":1,"next":null})";
     std::set<std::string> tags{strong_etag(body)};
     std::size_t bodies = 1;
     for (std::size_t at = 0; at < body.size(); ++at) {
@@ -160,7 +160,7 @@ BOOST_AUTO_TEST_CASE(zeros_at_the_end_and_words_in_another_order_are_told_apart)
 BOOST_AUTO_TEST_CASE(a_hundred_thousand_totals_have_different_tags) {
     std::set<std::string> tags;
     for (int total = 0; total < 100'000; ++total) {
-        tags.insert(strong_etag(R"({"visitors":[],"total":)" + std::to_string(total) + '}'));
+        tags.insert(strong_etag(R"({"items":[],"total":)" + std::to_string(total) + '}'));
     }
     BOOST_TEST(tags.size() == 100'000U);
 }
