@@ -193,4 +193,17 @@ void respond(const Config& config, const Connections& connections, Parts& parts,
     parts.log.info("stopped", {});
 }
 
+int run(int argc, char** argv, const ServiceText& text) {
+    const auto serve = [&text](const Config& config, Log& log, const AwaitEnd& await_end) {
+        Parts parts(log);
+        const Connections connections = connections_of(config, std::string(text.name), text.statements);
+        Operations operations(config.lane, config.batch_max_rows, connector(connections.usual, parts.watchdog),
+                              connector(connections.for_search, parts.watchdog), parts.lanes, log);
+        const Service service{operations, config.admin_token, text.index, log};
+        const auto answer = [&](const ExchangePtr& exchange) { route(text.routes, service, log, exchange); };
+        respond(config, connections, parts, answer, await_end);
+    };
+    return run(argc, argv, {text.about, list_of(text.routes), text.body_max_bytes}, serve);
+}
+
 }  // namespace app

@@ -5,7 +5,9 @@
 #include "base/log.hpp"
 #include "config.hpp"
 #include "fastcgi/server.hpp"
+#include "http/router.hpp"
 #include "postgres/lane.hpp"
+#include "postgres/operations.hpp"
 #include "postgres/postgres_connection.hpp"
 
 #include <functional>
@@ -51,5 +53,18 @@ struct Parts {
 // config.health_listen, until the process is to end; returns when what was asked is answered.
 void respond(const Config& config, const Connections& connections, Parts& parts, const FcgiServer::Handle& answer,
              const AwaitEnd& await_end);
+
+// A service whose handlers need nothing but operations.
+struct ServiceText {
+    std::string_view name;   // of its database and its roles
+    std::string_view about;  // as above
+    std::size_t body_max_bytes;
+    std::string index;  // JSON
+    std::span<const Route<Service>> routes;
+    std::span<const Prepared> statements;
+};
+
+// All of its main().
+int run(int argc, char** argv, const ServiceText& text);
 
 }  // namespace app

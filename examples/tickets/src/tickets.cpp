@@ -15,7 +15,6 @@
 #include "version.hpp"
 
 #include <array>
-#include <limits>
 
 namespace {
 
@@ -23,7 +22,6 @@ using namespace app;
 using namespace app::statements;
 
 constexpr std::size_t request_body_max_bytes = 16 * 1024;
-constexpr std::int64_t id_max = std::numeric_limits<std::int64_t>::max();
 constexpr int page_max_tickets = 100;
 constexpr TextRule title_rule{.code_points_max = 120};
 constexpr TextRule body_rule{
@@ -54,20 +52,12 @@ constexpr auto ticket_fields = std::tuple_cat(before_body, fields(Field{"body", 
 constexpr auto listed_fields = std::tuple_cat(before_body, behind_body);
 
 constexpr std::string_view states[] = {"open", "done"};
-constexpr JsonMember title{.name = "title", .rule = title_rule};
-constexpr JsonMember new_title{.name = "title", .rule = title_rule, .is_required = true};
-constexpr JsonMember project_members[] = {new_title};
-constexpr JsonMember new_members[] = {new_title, {.name = "body", .rule = body_rule, .may_be_null = true}};
-constexpr JsonMember changed_members[] = {
-    title, {.name = "body", .rule = body_rule}, {.name = "state", .rule = {}, .choices = states}};
-
-// The same for every handler.
-struct Service {
-    Operations& operations;
-    std::string admin_token;  // empty: deleting is off
-    std::string index;
-    Log& log;  // where a refusal is told
-};
+constexpr JsonMember project_members[] = {{.name = "title", .rule = title_rule, .is_required = true}};
+constexpr JsonMember new_members[] = {{.name = "title", .rule = title_rule, .is_required = true},
+                                      {.name = "body", .rule = body_rule, .may_be_null = true}};
+constexpr JsonMember changed_members[] = {{.name = "title", .rule = title_rule},
+                                          {.name = "body", .rule = body_rule},
+                                          {.name = "state", .rule = {}, .choices = states}};
 
 bool is_key(std::string_view text) {
     const auto is_letter = [](char c) { return 'A' <= c && c <= 'Z'; };
@@ -75,19 +65,7 @@ bool is_key(std::string_view text) {
            std::ranges::all_of(text, [&](char c) { return is_letter(c) || ('0' <= c && c <= '9'); });
 }
 
-Result<std::int64_t> id_in(const PathValues& values) {
-    const auto id = parse_number(values[0], 1, id_max);
-    return id ? Result(*id) : no_such("ticket");
-}
-
 std::string tag_of(const Ticket& ticket) { return '"' + std::to_string(ticket.version) + '"'; }
-
-// The ticket that a statement gave, if it gave one.
-template <class Statement>
-std::optional<Ticket> first_of(const Rows<Statement>& rows) {
-    if (rows.empty()) return std::nullopt;
-    return rows.single().template value<Ticket, ticket_fields>();
-}
 
 // Whether these are its title, its body and its state.
 bool says(const Ticket& ticket, const std::array<std::string, 3>& texts) {
@@ -109,12 +87,14 @@ Result<WriteOperation> put_one_project(const Service&, const Request& request, c
     if (const auto problem = refuse_write(request, request_body_max_bytes)) return *problem;
     const auto body = read_json_members(request.body, {"A project", project_members, text_problems});
     if (!body) return body.error();
-    const auto put = [key = std::string(values[0]), text = *body->at(0)](auto& connection) -> Result<Reply> {
-        const auto rows = connection.template call<put_project>(key, text);
+    const auto put = [key = std::string(values[0]),
+                      title = *body->at(0)](PostgresConnection& connection) -> Result<Reply> {
+        const auto rows = connection.call<put_project>(key, title);
         if (rows.empty())
             return Problem{.status = 422, .type = "/problems/too-many", .detail = "There are 100 projects already."};
         const bool is_new = rows.single().flag(put_project::is_new);
-        const auto project = rows.single().template value<Project, project_fields>();
+        const auto project = rows.single().value<Project, project_fields>();
+        if (project.title != title) throw_altered();
         return Reply{.status = is_new ? 201 : 200,
                      .location = is_new ? "/api/projects/" + key : "",
                      .body = json_of(project, project_fields),
@@ -126,19 +106,19 @@ Result<WriteOperation> put_one_project(const Service&, const Request& request, c
 
 Result<ReadOperation> get_projects(const Service&, const Request& request, const PathValues&) {
     if (const auto problem = refuse_parameters(request.query)) return *problem;
-    return ReadOperation([](auto& connection, const auto&) {
-        const auto projects = connection.template call<list_projects>().template values<Project, project_fields>();
+    return ReadOperation([](PostgresConnection& connection, const OthersWait&) {
+        const auto projects = connection.call<list_projects>().values<Project, project_fields>();
         return document_of(R"({"projects":)" + json_array(projects, project_fields) + '}');
     });
 }
 
 Result<ReadOperation> get_project(const Service&, const Request& request, const PathValues& values) {
     if (const auto problem = refuse_parameters(request.query)) return *problem;
-    return ReadOperation([key = std::string(values[0])](auto& connection, const auto&) -> Result<Document> {
-        const auto rows = connection.template call<one_project>(key);
-        if (rows.empty()) return no_such("project");
-        return document_of(json_of(rows.single().template value<Project, project_fields>(), project_fields));
-    });
+    return ReadOperation(
+        [key = std::string(values[0])](PostgresConnection& connection, const OthersWait&) -> Result<Document> {
+            const auto project = connection.call<one_project>(key).first<Project, project_fields>();
+            return project ? Result(document_of(json_of(*project, project_fields))) : no_such("project");
+        });
 }
 
 Result<WriteOperation> post_ticket(const Service&, const Request& request, const PathValues& values) {
@@ -146,9 +126,9 @@ Result<WriteOperation> post_ticket(const Service&, const Request& request, const
     const auto body = read_json_members(request.body, {"A ticket", new_members, text_problems});
     if (!body) return body.error();
     const auto add = [project = std::string(values[0]), title = *body->at(0),
-                      text = body->at(1).value_or("")](auto& connection) -> Result<Reply> {
-        const auto ticket = first_of(connection.template call<add_ticket>(project, title, text));
-        if (!ticket && connection.template call<one_project>(project).empty()) return no_such("project");
+                      text = body->at(1).value_or("")](PostgresConnection& connection) -> Result<Reply> {
+        const auto ticket = connection.call<add_ticket>(project, title, text).first<Ticket, ticket_fields>();
+        if (!ticket && connection.call<one_project>(project).empty()) return no_such("project");
         if (!ticket || !says(*ticket, {title, text, "open"})) throw_altered();
         return reply_of(201, *ticket, "ticket_added");
     };
@@ -158,81 +138,65 @@ Result<WriteOperation> post_ticket(const Service&, const Request& request, const
 struct PageQuestion {
     std::string project, state, text;
     int limit = 20;
-    std::int64_t before = id_max;  // only smaller ids
+    std::int64_t before = largest_id;  // only smaller ids
 };
 
-Result<PageQuestion> ask_page(const Service&, const Request& request, const PathValues&) {
+template <class Statement>
+Document page_by(PostgresConnection& connection, const PageQuestion& asked) {
+    const std::string pattern = pattern_of(asked.text);
+    const auto rows = connection.call<Statement>(asked.project, asked.state, asked.before, asked.limit + 1, pattern);
+    const auto page = rows.template page<Ticket, ticket_fields>(asked.limit);
+    std::string next;
+    if (page.has_more) {
+        next = link_to("/api/tickets", {{"project", asked.project},
+                                        {"state", asked.state},
+                                        {"q", asked.text},
+                                        {"limit", std::to_string(asked.limit)},
+                                        {"before", std::to_string(page.values.back().id)}});
+    }
+    return page_of("tickets", json_array(page.values, listed_fields), page.total, next);
+}
+
+Result<ReadOperation> get_tickets(const Service&, const Request& request, const PathValues&) {
     PageQuestion asked;
     Parameter known[] = {
         {"project", "must be a project's key", [&](auto value) { return is_key(asked.project = value); }},
         one_of("state", asked.state, states),
         search_text("q", asked.text, 50),
         whole_number("limit", asked.limit, 1, page_max_tickets),
-        whole_number("before", asked.before, 1, id_max),
+        whole_number("before", asked.before, 1, largest_id),
     };
-    if (auto problem = read_parameters(request.query, known)) return std::move(*problem);
-    return asked;
-}
-
-// A row more than the limit tells that there are more; where there is none, one of nulls has the total.
-template <class Statement>
-Document page_by(PostgresConnection& connection, const PageQuestion& asked) {
-    const std::string pattern = pattern_of(asked.text);
-    std::vector<Ticket> tickets;
-    std::optional<std::int64_t> total;
-    for (const auto& row :
-         connection.call<Statement>(asked.project, asked.state, asked.before, asked.limit + 1, pattern)) {
-        if (!row.is_null(Statement::total)) total = row.number(Statement::total);
-        if (!row.is_null(Statement::id)) tickets.push_back(row.template value<Ticket, ticket_fields>());
-    }
-    std::string next;
-    if (std::ssize(tickets) > asked.limit) {
-        tickets.pop_back();
-        next = link_to("/api/tickets", {{"project", asked.project},
-                                        {"state", asked.state},
-                                        {"q", asked.text},
-                                        {"limit", std::to_string(asked.limit)},
-                                        {"before", std::to_string(tickets.back().id)}});
-    }
-    Document page = document_of(page_json("tickets", json_array(tickets, listed_fields), total, next));
-    page.next = next;
-    return page;
-}
-
-void show_page(const Service& service, const ExchangePtr& exchange, const PageQuestion& asked) {
-    if (asked.text.empty()) {
-        const auto page = [asked](auto& connection, const auto&) {
-            return page_by<page_of_tickets>(connection, asked);
-        };
-        return service.operations.read(exchange, page);
-    }
-    service.operations.search(exchange, [asked](PostgresConnection& connection, const OthersWait& others_wait) {
-        return search_in_time(
-            asked.text, others_wait, [&] { return page_by<page_of_matches>(connection, asked); },
-            [&] { return page_by<page_of_tickets>(connection, asked); });
-    });
+    if (const auto problem = read_parameters(request.query, known)) return *problem;
+    const bool is_search = !asked.text.empty();
+    const auto find = [asked, is_search](PostgresConnection& connection,
+                                         const OthersWait& others_wait) -> Result<Document> {
+        const auto by_walking = [&] { return page_by<page_of_tickets>(connection, asked); };
+        if (!is_search) return by_walking();
+        const auto by_index = [&] { return page_by<page_of_matches>(connection, asked); };
+        return search_in_time(asked.text, others_wait, by_index, by_walking);
+    };
+    return ReadOperation(find, is_search);
 }
 
 Result<ReadOperation> get_ticket(const Service&, const Request& request, const PathValues& values) {
     if (const auto problem = refuse_parameters(request.query)) return *problem;
-    const auto id = id_in(values);
+    const auto id = id_in(values[0], "ticket");
     if (!id) return id.error();
-    return ReadOperation([id = *id](auto& connection, const auto&) -> Result<Document> {
-        const auto ticket = first_of(connection.template call<one_ticket>(id));
-        if (!ticket) return no_such("ticket");
-        return document_of(json_of(*ticket, ticket_fields), tag_of(*ticket));
+    return ReadOperation([id = *id](PostgresConnection& connection, const OthersWait&) -> Result<Document> {
+        const auto ticket = connection.call<one_ticket>(id).first<Ticket, ticket_fields>();
+        return ticket ? Result(document_of(json_of(*ticket, ticket_fields), tag_of(*ticket))) : no_such("ticket");
     });
 }
 
 // That there is no such ticket counts before a missing If-Match, that before a fault of the body, that before its version.
 Result<WriteOperation> patch_ticket(const Service&, const Request& request, const PathValues& values) {
     if (const auto problem = refuse_write(request, request_body_max_bytes)) return *problem;
-    const auto id = id_in(values);
+    const auto id = id_in(values[0], "ticket");
     if (!id) return id.error();
     const auto body = read_json_members(request.body, {"A ticket", changed_members, text_problems});
     const auto change = [id = *id, condition = std::string(request.header("If-Match")),
-                         body](auto& connection) -> Result<Reply> {
-        const auto before = first_of(connection.template call<one_ticket_for_change>(id));
+                         body](PostgresConnection& connection) -> Result<Reply> {
+        const auto before = connection.call<one_ticket_for_change>(id).first<Ticket, ticket_fields>();
         if (!before) return no_such("ticket");
         if (condition.empty()) return Problem{.status = 428, .detail = "If-Match must name the ticket's version."};
         if (!body) return body.error();
@@ -241,7 +205,8 @@ Result<WriteOperation> patch_ticket(const Service&, const Request& request, cons
                                                   body->at(1).value_or(before->body),
                                                   body->at(2).value_or(before->state)};
         if (says(*before, texts)) return reply_of(200, *before, "");
-        const auto after = first_of(connection.template call<change_ticket>(id, texts[0], texts[1], texts[2]));
+        const auto after =
+            connection.call<change_ticket>(id, texts[0], texts[1], texts[2]).first<Ticket, ticket_fields>();
         if (!after || !says(*after, texts)) throw_altered();
         return reply_of(200, *after, "ticket_changed");
     };
@@ -251,49 +216,42 @@ Result<WriteOperation> patch_ticket(const Service&, const Request& request, cons
 Result<WriteOperation> delete_ticket(const Service& service, const Request& request, const PathValues& values) {
     if (const auto problem = refuse_write(request, request_body_max_bytes)) return *problem;
     if (const auto problem = refuse_strangers(request, service.admin_token)) return *problem;
-    const auto id = id_in(values);
+    const auto id = id_in(values[0], "ticket");
     if (!id) return id.error();
-    return WriteOperation(
-        [id = *id, condition = std::string(request.header("If-Match"))](auto& connection) -> Result<Reply> {
-            const auto before = first_of(connection.template call<one_ticket_for_change>(id));
-            if (!before) return no_such("ticket");
-            if (const auto problem = refuse_version(condition, tag_of(*before), "ticket")) return *problem;
-            if (connection.template call<remove_ticket>(id).empty()) throw_altered();
-            return Reply{.status = 204, .event = "ticket_removed", .subject = std::to_string(id)};
-        });
+    return WriteOperation([id = *id, condition = std::string(request.header("If-Match"))](
+                              PostgresConnection& connection) -> Result<Reply> {
+        const auto before = connection.call<one_ticket_for_change>(id).first<Ticket, ticket_fields>();
+        if (!before) return no_such("ticket");
+        if (const auto problem = refuse_version(condition, tag_of(*before), "ticket")) return *problem;
+        if (connection.call<remove_ticket>(id).empty()) throw_altered();
+        return Reply{.status = 204, .event = "ticket_removed", .subject = std::to_string(id)};
+    });
 }
 
-constexpr Route<Service> table[] = {
+constexpr Route<Service> routes[] = {
     {"GET", "/api", ask_then_act<ask_nothing<Service>, show_index<Service>>},
     {"GET", "/api/projects", ask_then_act<get_projects, read_it<Service>>},
     {"GET", "/api/projects/{key}", ask_then_act<get_project, read_it<Service>>},
     {"PUT", "/api/projects/{key}", ask_then_act<put_one_project, write_it<Service>>},
     {"POST", "/api/projects/{key}/tickets", ask_then_act<post_ticket, write_it<Service>>},
-    {"GET", "/api/tickets", ask_then_act<ask_page, show_page>},
+    {"GET", "/api/tickets", ask_then_act<get_tickets, read_it<Service>>},
     {"GET", "/api/tickets/{id}", ask_then_act<get_ticket, read_it<Service>>},
     {"PATCH", "/api/tickets/{id}", ask_then_act<patch_ticket, write_it<Service>>},
     {"DELETE", "/api/tickets/{id}", ask_then_act<delete_ticket, write_it<Service>>},
 };
-constexpr std::span<const Route<Service>> routes = table;
-
-void serve(const Config& config, Log& log, const AwaitEnd& await_end) {
-    Parts parts(log);
-    const Connections connections = connections_of(config, "tickets", statements::all);
-    Operations operations(config.lane, config.batch_max_rows, connector(connections.usual, parts.watchdog),
-                          connector(connections.for_search, parts.watchdog), parts.lanes, log);
-    const Service service{operations, config.admin_token,
-                          index_json("tickets", version,
-                                     {{"projects", "/api/projects"},
-                                      {"tickets", "/api/tickets"},
-                                      {"health", "/health"},
-                                      {"openapi", "/openapi.json"}}),
-                          log};
-    respond(
-        config, connections, parts, [&](const auto& exchange) { route(routes, service, log, exchange); }, await_end);
-}
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    return run(argc, argv, {"the tickets' FastCGI responder", list_of(routes), request_body_max_bytes}, serve);
+    return run(argc, argv,
+               {.name = "tickets",
+                .about = "the tickets' FastCGI responder",
+                .body_max_bytes = request_body_max_bytes,
+                .index = index_json("tickets", version,
+                                    {{"projects", "/api/projects"},
+                                     {"tickets", "/api/tickets"},
+                                     {"health", "/health"},
+                                     {"openapi", "/openapi.json"}}),
+                .routes = routes,
+                .statements = statements::all});
 }

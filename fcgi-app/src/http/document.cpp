@@ -27,6 +27,12 @@ std::string page_json(std::string_view name, std::string_view array, std::option
     return json += '}';
 }
 
+Document page_of(std::string_view name, std::string_view array, std::optional<std::int64_t> total, std::string next) {
+    Document page = document_of(page_json(name, array, total, next));
+    page.next = std::move(next);
+    return page;
+}
+
 std::string index_json(std::string_view name, std::string_view version,
                        std::initializer_list<std::pair<std::string_view, std::string_view>> links) {
     std::string json = R"({"name":)" + json_string(name) + json_member("version", version) + R"(,"links":)";

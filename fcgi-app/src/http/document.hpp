@@ -32,6 +32,9 @@ Document document_of(std::string body, std::string etag);
 std::string page_json(std::string_view name, std::string_view array, std::optional<std::int64_t> total,
                       std::string_view next);
 
+// The same as a document.
+Document page_of(std::string_view name, std::string_view array, std::optional<std::int64_t> total, std::string next);
+
 // What a service is and where it goes on: {"name":NAME,"version":VERSION,"links":{…}}.
 std::string index_json(std::string_view name, std::string_view version,
                        std::initializer_list<std::pair<std::string_view, std::string_view>> links);

@@ -1,6 +1,7 @@
 // Paths against patterns, and the answers for requests that have no route.
 #include "http/router.hpp"
 
+#include "base/parameter.hpp"
 #include "http/problem.hpp"
 
 #include <algorithm>
@@ -29,6 +30,11 @@ std::optional<PathValues> match_path(std::string_view pattern, std::string_view 
         if (wanted.starts_with('{')) values.push_back(part);
     }
     return values;
+}
+
+Result<std::int64_t> id_in(std::string_view part, std::string_view what) {
+    const auto id = parse_number(part, 1, largest_id);
+    return id ? Result(*id) : no_such(what);
 }
 
 void refuse(Exchange& exchange, const Problem& problem, Log& log) {

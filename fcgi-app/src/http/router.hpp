@@ -5,7 +5,9 @@
 #include "base/log.hpp"
 #include "http/http.hpp"
 
+#include <cstdint>
 #include <exception>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -27,6 +29,10 @@ struct Route {
 
 // None: `path` is not of the form of `pattern`.
 std::optional<PathValues> match_path(std::string_view pattern, std::string_view path);
+
+// An id in a path, from 1 to `largest_id`, or the problem that there is no such `what`.
+constexpr std::int64_t largest_id = std::numeric_limits<std::int64_t>::max();
+Result<std::int64_t> id_in(std::string_view part, std::string_view what);
 
 // Answers with the problem as problem+json, and logs the refusal.
 void refuse(Exchange& exchange, const Problem& problem, Log& log);

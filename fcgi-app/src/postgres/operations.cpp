@@ -123,19 +123,12 @@ Operations::Operations(const LaneLimits& limits, std::size_t rows_max, const Con
 Operations::Reading::Rules Operations::reading() {
     return {.is_alone = [](const Read&) { return true; },
             .answer_alone = [](PostgresConnection& connection, const Read& read,
-                               const OthersWait& others_wait) { return read.operation(connection, others_wait); }};
+                               const OthersWait& others_wait) { return read.operation.run(connection, others_wait); }};
 }
 
 void Operations::read(const ExchangePtr& exchange, ReadOperation operation) {
-    push(reads_, exchange, std::move(operation));
-}
-
-void Operations::search(const ExchangePtr& exchange, ReadOperation operation) {
-    push(searches_, exchange, std::move(operation));
-}
-
-void Operations::push(Reading& reader, const ExchangePtr& exchange, ReadOperation operation) const {
     const Request& request = exchange->request;
+    Reading& reader = operation.is_search ? searches_ : reads_;
     reader.push({request.path + '?' + request.query, std::move(operation)}, exchange,
                 [&log = log_](Exchange& asker, const Result<Document>& document) {
                     if (!document) return refuse(asker, document.error(), log);

@@ -34,8 +34,14 @@ struct Reply {
     std::string subject;   // the log's `id`, a number where it is one
 };
 
-// What it gives is a document, or why there is none.
-using ReadOperation = std::function<Result<Document>(PostgresConnection&, const OthersWait&)>;
+// What it gives is a document, or why there is none. A search may take long, and has a connection of its own.
+struct ReadOperation {
+    template <std::invocable<PostgresConnection&, const OthersWait&> Function>
+    explicit ReadOperation(Function function, bool searches = false) : run(std::move(function)), is_search(searches) {}
+
+    std::function<Result<Document>(PostgresConnection&, const OthersWait&)> run;
+    bool is_search;
+};
 // A problem changes nothing, and uses up no key. `asked` is what a key is compared by beside method and path: what the body
 // says, however it was written; empty: the body as it was sent.
 struct WriteOperation {
@@ -52,14 +58,12 @@ std::string text_of(const std::vector<std::optional<std::string>>& members);
 
 class Operations {
 public:
-    // Searches have a connection of their own, with its own limits. `limits` are each lane's; at most `rows_max` writes are one
-    // transaction.
+    // `limits` are each lane's; at most `rows_max` writes are one transaction.
     Operations(const LaneLimits& limits, std::size_t rows_max, const Connect<PostgresConnection>& connect,
                const Connect<PostgresConnection>& connect_for_search, Lanes& lanes, Log& log);
 
     // Each answers the exchange.
     void read(const ExchangePtr& exchange, ReadOperation operation);
-    void search(const ExchangePtr& exchange, ReadOperation operation);
     void write(const ExchangePtr& exchange, WriteOperation operation);
 
 private:
@@ -83,7 +87,6 @@ private:
     using Writing = Batcher<Write, Done, PostgresConnection>;
 
     static Reading::Rules reading();
-    void push(Reading& reader, const ExchangePtr& exchange, ReadOperation operation) const;
     std::vector<Result<Done>> write_batch(PostgresConnection& connection, const std::string& key,
                                           const Writing::Batch& batch);
     std::vector<Result<Done>> transact(PostgresConnection& connection, const Writing::Batch& batch) const;
@@ -96,14 +99,18 @@ private:
     Reading searches_;
 };
 
+// What the handlers of a service need that has nothing else.
+struct Service {
+    Operations& operations;
+    std::string admin_token;  // empty: there is no admin
+    std::string index;        // JSON
+    Log& log;                 // where a refusal is told
+};
+
 // For ask_then_act(): what is then done with what a route asks. Service::operations are the service's.
 template <class Service>
 void read_it(const Service& service, const ExchangePtr& exchange, const ReadOperation& operation) {
     service.operations.read(exchange, operation);
-}
-template <class Service>
-void search_it(const Service& service, const ExchangePtr& exchange, const ReadOperation& operation) {
-    service.operations.search(exchange, operation);
 }
 template <class Service>
 void write_it(const Service& service, const ExchangePtr& exchange, const WriteOperation& operation) {

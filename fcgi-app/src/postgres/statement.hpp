@@ -114,6 +114,14 @@ private:
     std::size_t row_;
 };
 
+// A part of a long list.
+template <class Value>
+struct PageOf {
+    std::vector<Value> values;
+    std::optional<std::int64_t> total;  // none: it was not counted
+    bool has_more = false;
+};
+
 template <class Statement>
 class Rows {
 public:
@@ -140,6 +148,27 @@ public:
     Row<Statement> single() const {
         if (size() != 1) throw_odd(std::to_string(size()) + " rows instead of one");
         return {cells_, 0};
+    }
+
+    // The only one's value, if there is one.
+    template <class Value, const auto& members>
+    std::optional<Value> first() const {
+        if (empty()) return std::nullopt;
+        return single().template value<Value, members>();
+    }
+
+    // Of a statement that was asked for a row more than `limit`, with its `total` in each row; where there is no row for the
+    // page, one of nulls has the total.
+    template <class Value, const auto& members>
+    PageOf<Value> page(int limit) const {
+        PageOf<Value> page;
+        for (const auto& row : *this) {
+            if (!row.is_null(Statement::total)) page.total = row.number(Statement::total);
+            if (row.is_null(typename Statement::Column{})) continue;
+            page.has_more = std::ssize(page.values) == limit;
+            if (!page.has_more) page.values.push_back(row.template value<Value, members>());
+        }
+        return page;
     }
 
     template <class Value, const auto& members>

@@ -30,14 +30,6 @@ struct Entry {
 constexpr auto entry_fields =
     fields(Field{"id", &Entry::id}, Field{"text", &Entry::text}, Field{"created_at", &Entry::created_at});
 
-// The same for every route.
-struct Service {
-    Operations& operations;
-    std::string admin_token;  // empty: deleting is off
-    std::string index;        // of index_of()
-    Log& log;                 // where a refusal is told
-};
-
 std::string index_of(std::string_view version);
 
 // The table of routes, and the statements that they need.
