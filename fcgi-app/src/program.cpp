@@ -1,6 +1,7 @@
 // Arguments, signals, limits of the system.
 #include "program.hpp"
 
+#include "http/document.hpp"
 #include "http/router.hpp"
 #include "postgres/health.hpp"
 #include "version.hpp"
@@ -199,7 +200,9 @@ int run(int argc, char** argv, const ServiceText& text) {
         const Connections connections = connections_of(config, std::string(text.name), text.statements);
         Operations operations(config.lane, config.batch_max_rows, connector(connections.usual, parts.watchdog),
                               connector(connections.for_search, parts.watchdog), parts.lanes, log);
-        const Service service{operations, config.admin_token, text.index, log};
+        auto links = text.links;
+        links.insert(links.end(), {{"health", "/health"}, {"openapi", "/openapi.json"}});
+        const Service service{operations, config.admin_token, index_json(text.name, version, links), log};
         const auto answer = [&](const ExchangePtr& exchange) { route(text.routes, service, log, exchange); };
         respond(config, connections, parts, answer, await_end);
     };

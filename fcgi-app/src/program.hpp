@@ -14,6 +14,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace app {
 
@@ -59,7 +61,7 @@ struct ServiceText {
     std::string_view name;   // of its database and its roles
     std::string_view about;  // as above
     std::size_t body_max_bytes;
-    std::string index;  // JSON
+    std::vector<std::pair<std::string_view, std::string_view>> links;  // of the index: where its resources are
     std::span<const Route<Service>> routes;
     std::span<const Prepared> statements;
 };

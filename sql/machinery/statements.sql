@@ -44,13 +44,14 @@ PREPARE ping_server AS
 PREPARE current_snapshot AS
     SELECT pg_current_snapshot();
 
--- What is kept of each key; whoever has asked has them until the end of the transaction, also those of which nothing is kept (their
--- answers are empty). Keys are inserted in their order, so that two writers never wait for each other crosswise; DO UPDATE instead
--- of DO NOTHING: only so a row that another transaction is just committing is waited for and seen.
+-- The begin of a batch: what is kept of each key; whoever has asked has them until the end of the transaction, also those of which
+-- nothing is kept (their answers are empty). Batches of several processes come one after the other (the number only has to be the same
+-- everywhere): none ever waits for another crosswise amid what it does, and each statement behind this sees all that others did before.
+-- DO UPDATE instead of DO NOTHING: only so a row is seen that was committed while the lock was waited for.
 -- gives: key, request, answer
 PREPARE claim_keys AS
     INSERT INTO kept_answers AS k (key, request, answer)
-    SELECT DISTINCT key, '', '' FROM unnest($1::text[]) AS key ORDER BY key
+    SELECT DISTINCT key, '', '' FROM pg_advisory_xact_lock(7203114866), unnest($1::text[]) AS key ORDER BY key
     ON CONFLICT ON CONSTRAINT kept_answers_pkey DO UPDATE SET key = EXCLUDED.key
     RETURNING k.key, k.request, k.answer;
 

@@ -1,5 +1,5 @@
 -- Projects and their tickets. The app checks all values first, and more strictly; the checks here are for who writes by
--- hand. What the machinery needs itself (keys, batches) is in tables of its own.
+-- hand. What the machinery needs itself (keys) is in tables of its own.
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 
 -- Every number of tickets is a sum of open and done, so that none is counted by reading them. They change with nearly
@@ -56,13 +56,5 @@ CREATE TRIGGER removed AFTER DELETE ON tickets REFERENCING OLD TABLE AS changed 
 CREATE TRIGGER was AFTER UPDATE ON tickets REFERENCING OLD TABLE AS changed EXECUTE FUNCTION count_tickets('-1');
 CREATE TRIGGER is_now AFTER UPDATE ON tickets REFERENCING NEW TABLE AS changed EXECUTE FUNCTION count_tickets('1');
 
--- The hundred and first is left out. Whoever puts one waits for who did before: only then the number is certain.
-CREATE FUNCTION limit_projects() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    PERFORM pg_advisory_xact_lock(1);
-    RETURN CASE WHEN (SELECT count(*) FROM projects WHERE key <> NEW.key) < 100 THEN NEW END;
-END $$;
-CREATE TRIGGER limited BEFORE INSERT ON projects FOR EACH ROW EXECUTE FUNCTION limit_projects();
-
 GRANT SELECT, INSERT (key, title), UPDATE (title) ON projects TO tickets_app;
-GRANT SELECT, INSERT (project, title, body), UPDATE (title, body, state), DELETE
-    ON tickets TO tickets_app;
+GRANT SELECT, INSERT (project, title, body), UPDATE (title, body, state), DELETE ON tickets TO tickets_app;

@@ -12,7 +12,6 @@
 #include "postgres/operations.hpp"
 #include "program.hpp"
 #include "statements.hpp"
-#include "version.hpp"
 
 #include <array>
 
@@ -26,7 +25,6 @@ constexpr int page_max_tickets = 100;
 constexpr TextRule title_rule{.code_points_max = 120};
 constexpr TextRule body_rule{
     .code_points_min = 0, .code_points_max = 4000, .has_lines = true, .may_be_blank = true, .is_trimmed = false};
-constexpr TextProblemTypes text_problems{"/problems/text-length", "/problems/text-characters"};
 // A code point takes up to 6 bytes (\u0001), what is beside the title less than 256.
 static_assert(page_max_tickets * (6 * title_rule.code_points_max + 256) <= answer_max_bytes);
 static_assert(request_body_max_bytes <= body_max_bytes);
@@ -85,7 +83,7 @@ Reply reply_of(int status, const Ticket& ticket, std::string_view event) {
 Result<WriteOperation> put_one_project(const Service&, const Request& request, const PathValues& values) {
     if (!is_key(values[0])) return no_such("project");
     if (const auto problem = refuse_write(request, request_body_max_bytes)) return *problem;
-    const auto body = read_json_members(request.body, {"A project", project_members, text_problems});
+    const auto body = read_json_members(request.body, {"A project", project_members});
     if (!body) return body.error();
     const auto put = [key = std::string(values[0]),
                       title = *body->at(0)](PostgresConnection& connection) -> Result<Reply> {
@@ -123,7 +121,7 @@ Result<ReadOperation> get_project(const Service&, const Request& request, const 
 
 Result<WriteOperation> post_ticket(const Service&, const Request& request, const PathValues& values) {
     if (const auto problem = refuse_write(request, request_body_max_bytes)) return *problem;
-    const auto body = read_json_members(request.body, {"A ticket", new_members, text_problems});
+    const auto body = read_json_members(request.body, {"A ticket", new_members});
     if (!body) return body.error();
     const auto add = [project = std::string(values[0]), title = *body->at(0),
                       text = body->at(1).value_or("")](PostgresConnection& connection) -> Result<Reply> {
@@ -193,10 +191,10 @@ Result<WriteOperation> patch_ticket(const Service&, const Request& request, cons
     if (const auto problem = refuse_write(request, request_body_max_bytes)) return *problem;
     const auto id = id_in(values[0], "ticket");
     if (!id) return id.error();
-    const auto body = read_json_members(request.body, {"A ticket", changed_members, text_problems});
+    const auto body = read_json_members(request.body, {"A ticket", changed_members});
     const auto change = [id = *id, condition = std::string(request.header("If-Match")),
                          body](PostgresConnection& connection) -> Result<Reply> {
-        const auto before = connection.call<one_ticket_for_change>(id).first<Ticket, ticket_fields>();
+        const auto before = connection.call<one_ticket>(id).first<Ticket, ticket_fields>();
         if (!before) return no_such("ticket");
         if (condition.empty()) return Problem{.status = 428, .detail = "If-Match must name the ticket's version."};
         if (!body) return body.error();
@@ -205,8 +203,8 @@ Result<WriteOperation> patch_ticket(const Service&, const Request& request, cons
                                                   body->at(1).value_or(before->body),
                                                   body->at(2).value_or(before->state)};
         if (says(*before, texts)) return reply_of(200, *before, "");
-        const auto after =
-            connection.call<change_ticket>(id, texts[0], texts[1], texts[2]).first<Ticket, ticket_fields>();
+        const auto after = connection.call<change_ticket>(id, before->version, texts[0], texts[1], texts[2])
+                               .first<Ticket, ticket_fields>();
         if (!after || !says(*after, texts)) throw_altered();
         return reply_of(200, *after, "ticket_changed");
     };
@@ -220,10 +218,10 @@ Result<WriteOperation> delete_ticket(const Service& service, const Request& requ
     if (!id) return id.error();
     return WriteOperation([id = *id, condition = std::string(request.header("If-Match"))](
                               PostgresConnection& connection) -> Result<Reply> {
-        const auto before = connection.call<one_ticket_for_change>(id).first<Ticket, ticket_fields>();
+        const auto before = connection.call<one_ticket>(id).first<Ticket, ticket_fields>();
         if (!before) return no_such("ticket");
         if (const auto problem = refuse_version(condition, tag_of(*before), "ticket")) return *problem;
-        if (connection.call<remove_ticket>(id).empty()) throw_altered();
+        if (connection.call<remove_ticket>(id, before->version).empty()) throw_altered();
         return Reply{.status = 204, .event = "ticket_removed", .subject = std::to_string(id)};
     });
 }
@@ -247,11 +245,7 @@ int main(int argc, char** argv) {
                {.name = "tickets",
                 .about = "the tickets' FastCGI responder",
                 .body_max_bytes = request_body_max_bytes,
-                .index = index_json("tickets", version,
-                                    {{"projects", "/api/projects"},
-                                     {"tickets", "/api/tickets"},
-                                     {"health", "/health"},
-                                     {"openapi", "/openapi.json"}}),
+                .links = {{"projects", "/api/projects"}, {"tickets", "/api/tickets"}},
                 .routes = routes,
                 .statements = statements::all});
 }

@@ -34,7 +34,7 @@ Document page_of(std::string_view name, std::string_view array, std::optional<st
 }
 
 std::string index_json(std::string_view name, std::string_view version,
-                       std::initializer_list<std::pair<std::string_view, std::string_view>> links) {
+                       const std::vector<std::pair<std::string_view, std::string_view>>& links) {
     std::string json = R"({"name":)" + json_string(name) + json_member("version", version) + R"(,"links":)";
     char before = '{';
     for (const auto& [link, path] : links)

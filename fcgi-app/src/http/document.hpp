@@ -8,12 +8,12 @@
 #include "http/router.hpp"
 
 #include <cstdint>
-#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace app {
 
@@ -37,7 +37,7 @@ Document page_of(std::string_view name, std::string_view array, std::optional<st
 
 // What a service is and where it goes on: {"name":NAME,"version":VERSION,"links":{…}}.
 std::string index_json(std::string_view name, std::string_view version,
-                       std::initializer_list<std::pair<std::string_view, std::string_view>> links);
+                       const std::vector<std::pair<std::string_view, std::string_view>>& links);
 
 // 200, 304 or 412.
 void answer_document(Exchange& exchange, const Document& document, Log& log);

@@ -26,7 +26,7 @@ struct JsonMember {
 struct JsonForm {
     std::string_view what;  // "An order": the beginning of a sentence
     std::span<const JsonMember> members;
-    TextProblemTypes types;
+    TextProblemTypes types{"/problems/text-length", "/problems/text-characters"};
 };
 
 // A member's text, by its rule; none where it is null or absent.

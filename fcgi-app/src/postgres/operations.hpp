@@ -1,6 +1,7 @@
 // What a service needs that has no statement of its own for many questions at once: each read and each write is a function on
 // the connection. Equal reads share one run. All writes of a batch are one transaction, in which the keys of clients are
-// claimed and the first answer to each is kept (sql/machinery/keys.sql): whatever the resource is, a write that is sent again
+// claimed and the first answer to each is kept (sql/machinery/keys.sql), and batches of several processes come one after the
+// other, so that a write may read and then write what depends on it. Whatever the resource is, a write that is sent again
 // with its key is answered as it was the first time, and one that was in doubt is done once. Knows no resource. Any thread may
 // ask; the functions run on lanes, one at a time each, and must not wait for anything but the connection.
 #pragma once
