@@ -2,7 +2,9 @@
 // key, so that it is added once.
 const element = (id) => document.getElementById(id);
 const list = element('list');
-let key = crypto.randomUUID();
+// Not randomUUID(): a page that did not come over TLS has none, but on this very machine.
+const newKey = () => crypto.getRandomValues(new Uint8Array(16)).join('-');
+let key = newKey();
 let next = null;
 
 const line = ({ text }) => {
@@ -31,7 +33,7 @@ async function add(text) {
     body: JSON.stringify({ text }),
   });
   // Only a failure of ours can have added it all the same.
-  if (answer.status < 500) key = crypto.randomUUID();
+  if (answer.status < 500) key = newKey();
   if (!answer.ok) throw new Error((await answer.json()).detail);
 }
 
