@@ -232,6 +232,21 @@ backup: ## Write the running database to backups/, while everybody goes on; also
 restore: ## FILE=backups/… takes the database's place; what was there is kept (seconds)
 	@$(script) local/restore
 
+##@ At boot
+.PHONY: install deb
+# Where `make install` puts things, and what stands before that: a package's or a test's scratch folder.
+PREFIX  ?= /usr/local
+DESTDIR ?=
+install: ## Copy what runs below PREFIX=/usr/local, with units for systemd; settings to /etc. DESTDIR= stands before all (at once)
+	@$(script) local/packages build
+	@$(call compile,$(program))
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' $(script) local/install $(program)
+
+deb: ## Make a Debian package of that in build/: service, nightly backup, logrotate, man page (seconds)
+	@$(script) local/packages build deb
+	@$(call compile,$(program))
+	@$(script) local/deb $(program) build
+
 ##@ Docker
 # Production; compose.override.yaml is for `make dev`.
 COMPOSE_FILE ?= compose.yaml
