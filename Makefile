@@ -238,7 +238,7 @@ restore: ## FILE=backups/… takes the database's place; what was there is kept 
 PREFIX  ?= /usr/local
 DESTDIR ?=
 install: ## Copy what runs below PREFIX=/usr/local, with units for systemd; settings to /etc. DESTDIR= stands before all (at once)
-	@$(script) local/packages build
+	@$(script) local/packages build $(if $(DESTDIR),,run)
 	@$(call compile,$(program))
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' $(script) local/install $(program)
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import types
 import unittest
 
 import stack as stacks
@@ -65,6 +66,7 @@ class Scratch(unittest.TestCase):
         self.addCleanup(self.command, 'stop')
         self.command('start')
         self.assertIn('app ', self.command('status'))
+        sample.prepare(self.stack)
         self.assertEqual(self.stack.post(sample.COLLECTION, sample.new('Ada')).status, 201)
         self.assertEqual([row[sample.TEXT] for row in self.stack.get(sample.LIST).json()[sample.ITEMS]], ['Ada'])
 
@@ -227,13 +229,25 @@ class PackageTest(Scratch):
 
     def test_a_machine_installs_starts_upgrades_and_removes_it(self):
         package = self.package()
-        steps = STEPS.replace('@NAME@', NAME).replace('@PACKAGE@', PACKAGE).replace('@COLLECTION@', sample.COLLECTION) \
-            .replace('@ROW@', json.dumps(sample.new('Ada')))
+        steps = Steps()
+        sample.prepare(steps)
+        steps.request('POST', sample.COLLECTION, None, sample.new('Ada'))
+        steps = STEPS.replace('@FILL@', steps.text).replace('@NAME@', NAME).replace('@PACKAGE@', PACKAGE).replace('@LIST@', sample.LIST)
         booted = subprocess.run([os.path.join(HERE, 'boot'), package], input=steps, capture_output=True, text=True, timeout=240)
         if booted.returncode == NOT_POSSIBLE:
             self.skipTest(f'no machine of its own can be booted here: {booted.stderr[-200:]}')
         self.assertEqual(re.findall(r'(?m)^= (.*)$', booted.stdout), EXPECTED, booted.stdout + booted.stderr)
         self.assertIn(f'/var/lib/{NAME} is kept', booted.stdout)
+
+
+class Steps:
+    """Takes requests as a Stack does, and makes of them what that machine does."""
+
+    text = ''
+
+    def request(self, method, path, _=None, body=None):
+        self.text += f"ask 8080 {method} '{path}' '{json.dumps(body)}'\n"
+        return types.SimpleNamespace(status=201)
 
 
 # What happens there: each step that is told begins with `= `.
@@ -242,19 +256,22 @@ export DEBIAN_FRONTEND=noninteractive
 told() { what=$1; shift; "$@"; echo "= $what: $?"; }
 cat >/root/ask <<'ASK'
 import sys, urllib.request
-port, path, *body = sys.argv[1:]
-request = urllib.request.Request(f'http://127.0.0.1:{port}{path}', *(text.encode() for text in body), headers={'Content-Type': 'application/json'})
+port, method, path, *body = sys.argv[1:]
+request = urllib.request.Request(f'http://127.0.0.1:{port}{path}', *(text.encode() for text in body), method=method,
+                                 headers={'Content-Type': 'application/json'})
 with urllib.request.urlopen(request, timeout=10) as answer:
-    print('=', answer.status, answer.read().count(b'Ada'))
+    text = answer.read()
+    if method == 'GET':
+        print('=', answer.status, text.count(b'"Ada"'))
 ASK
-ask() { python3 /root/ask "$@" || echo '= no answer'; }
+ask() { python3 /root/ask "$@" || echo "= no answer to $2 $3"; }
 pid() { cat /var/lib/@NAME@/run/$1.pid; }
 
 told install dpkg --install /root/package.deb
 told up @NAME@ status
 told active systemctl is-active --quiet @NAME@.service @NAME@-backup.timer
 told enabled systemctl is-enabled --quiet @NAME@.service @NAME@-backup.timer
-ask 8080 @COLLECTION@ '@ROW@'
+@FILL@ask 8080 GET @LIST@
 
 told backup systemctl start @NAME@-backup
 told 'one backup' sh -c '[ "$(ls /var/backups/@NAME@ | wc -l)" -eq 1 ]'
@@ -266,13 +283,13 @@ told active systemctl is-active --quiet @NAME@
 
 sed -i 's/^HTTP_PORT=.*/HTTP_PORT=80/' /etc/@NAME@/@NAME@.conf
 told restart systemctl restart @NAME@
-ask 80 @COLLECTION@
+ask 80 GET @LIST@
 told 'nobody but root is root' sh -c '! ps -o user= -p "$(cat /var/lib/@NAME@/run/nginx.pid)","$(cat /var/lib/@NAME@/run/app.pid)" | grep root'
 
 before=$(pid app)
 told upgrade dpkg --install /root/package.deb
 told 'another process' [ "$(pid app)" != "$before" ]
-ask 80 @COLLECTION@
+ask 80 GET @LIST@
 
 told remove dpkg --remove @PACKAGE@
 told inactive sh -c '! systemctl is-active --quiet @NAME@ && ! pgrep fcgi-app'
@@ -280,9 +297,9 @@ told purge dpkg --purge @PACKAGE@
 told 'no settings' [ ! -e /etc/@NAME@ ]
 told 'data' [ -s /var/lib/@NAME@/postgres/PG_VERSION ]
 told anew dpkg --install /root/package.deb
-ask 8080 @COLLECTION@
+ask 8080 GET @LIST@
 """
-EXPECTED = ['install: 0', 'up: 0', 'active: 0', 'enabled: 0', '201 1', 'backup: 0', 'one backup: 0', 'up again: 0', 'active: 0', 'restart: 0',
+EXPECTED = ['install: 0', 'up: 0', 'active: 0', 'enabled: 0', '200 1', 'backup: 0', 'one backup: 0', 'up again: 0', 'active: 0', 'restart: 0',
             '200 1', 'nobody but root is root: 0', 'upgrade: 0', 'another process: 0', '200 1', 'remove: 0', 'inactive: 0', 'purge: 0',
             'no settings: 0', 'data: 0', 'anew: 0', '200 1']
 

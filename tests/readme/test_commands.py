@@ -20,6 +20,7 @@ NOT_RUN = {
     'docker compose -f compose.yaml up -d --build --wait': 'needs Docker; make test-containers does it',
     'docker compose -f compose.yaml up -d': 'needs Docker; make test-containers does it',
     'docker compose -f compose.yaml up -d --scale app=3': 'needs Docker; make test-containers does it',
+    'apt install ./build/visitors_*.deb': 'changes the machine; test_install does it in one of its own',
     'docker compose ps': 'needs Docker',
     'gdb -p $(cat var/run/app.pid)': 'needs a debugger; that the pid is the app\'s is a test of make start',
 }
