@@ -1,10 +1,11 @@
 """What is promised of every answer (html/openapi.json, README), as assertions, and a base class for the tests of its
 sentences. Knows the contract and nothing of how it is kept; what is the service's own of it, `sample` knows."""
+import concurrent.futures
 import re
 import unittest
 
 import stack as stacks
-from stack import ROLE, sample
+from stack import ROLE, sample, wait_until
 
 # RFC 9110's phrases: the title of a problem whose type is about:blank.
 PHRASES = {400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 405: 'Method Not Allowed',
@@ -76,6 +77,31 @@ class ContractTest(unittest.TestCase):
         answer = self.stack.post(sample.COLLECTION, sample.new(text), {'Idempotency-Key': key} if key else None)
         self.assertEqual(answer.status, 201, answer)
         return answer.json()
+
+    def ask(self, status, method, path, body=None, headers=None, wanted=None):
+        """What is answered; it has this status, and these members or this type of problem."""
+        answer = self.stack.request(method, path, headers, body)
+        with self.subTest(f'{method} {path}', body=str(body)[:60], headers=headers):
+            if status >= 400:
+                self.assert_problem(answer, status, wanted or BLANK, path.split('?')[0])
+            else:
+                self.assertEqual(answer.status, status, answer)
+                self.assertEqual({name: answer.json().get(name) for name in wanted or ()}, wanted or {})
+        return answer
+
+    def in_a_batch(self, *requests):
+        """The answers to these (method, path, headers, body), which are sent to the database together: they wait behind an
+        addition to a locked table. In which order is not certain."""
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            with self.stack.locked(sample.TABLE):
+                pool.submit(self.stack.post, sample.COLLECTION, sample.new('first'))
+                wait_until(lambda: self.stack.sql(f"SELECT pid FROM pg_stat_activity WHERE usename = '{ROLE}' "
+                                                  "AND wait_event_type = 'Lock'"), 5, 'the first one waits')
+                waiting = []
+                for request in requests:
+                    waiting.append(pool.submit(self.stack.request, *request))
+                    self.assertEqual(self.stack.get('/api').status, 200)  # probably behind it
+            return [one.result() for one in waiting]
 
     def assert_every_answer(self, answer):
         """The section "On every answer"."""

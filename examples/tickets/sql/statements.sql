@@ -14,13 +14,10 @@ PREPARE put_project AS
     SELECT $1::text, $2::text WHERE (SELECT count(*) FROM projects WHERE key <> $1) < 100
     ON CONFLICT (key) DO UPDATE SET title = EXCLUDED.title RETURNING key, title, open + done, xmax = 0;
 
+-- The one with this key; all where it is empty.
 -- gives: key, title, tickets
-PREPARE list_projects AS
-    SELECT key, title, open + done FROM projects ORDER BY key;
-
--- gives: key, title, tickets
-PREPARE one_project AS
-    SELECT key, title, open + done FROM projects WHERE key = $1::text;
+PREPARE some_projects AS
+    SELECT key, title, open + done FROM projects WHERE $1::text IN ('', key) ORDER BY key;
 
 -- gives: id, project, title, body, state, version, created_at, updated_at
 PREPARE add_ticket AS

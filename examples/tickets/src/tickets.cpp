@@ -1,6 +1,6 @@
-// The tickets' service, whole: values with their members, what each request asks and which statement answers it, the routes,
-// and the wiring. What asks runs on the responder's workers; the operations that it gives run on lanes
-// (postgres/operations.hpp), reads that are equal once, writes in one transaction for all that wait.
+// The tickets' service, whole: values with their members, what each request asks and which statement answers it, the
+// routes. What asks runs on the responder's workers; the operations that it gives run on lanes: reads that are equal
+// once, writes in one transaction for all that wait (postgres/operations.hpp).
 #include "base/fields.hpp"
 #include "base/parameter.hpp"
 #include "http/document.hpp"
@@ -105,7 +105,7 @@ Result<WriteOperation> put_one_project(const Service&, const Request& request, c
 Result<ReadOperation> get_projects(const Service&, const Request& request, const PathValues&) {
     if (const auto problem = refuse_parameters(request.query)) return *problem;
     return ReadOperation([](PostgresConnection& connection, const OthersWait&) {
-        const auto projects = connection.call<list_projects>().values<Project, project_fields>();
+        const auto projects = connection.call<some_projects>(std::string()).values<Project, project_fields>();
         return document_of(R"({"projects":)" + json_array(projects, project_fields) + '}');
     });
 }
@@ -114,7 +114,7 @@ Result<ReadOperation> get_project(const Service&, const Request& request, const 
     if (const auto problem = refuse_parameters(request.query)) return *problem;
     return ReadOperation(
         [key = std::string(values[0])](PostgresConnection& connection, const OthersWait&) -> Result<Document> {
-            const auto project = connection.call<one_project>(key).first<Project, project_fields>();
+            const auto project = connection.call<some_projects>(key).first<Project, project_fields>();
             return project ? Result(document_of(json_of(*project, project_fields))) : no_such("project");
         });
 }
@@ -126,7 +126,7 @@ Result<WriteOperation> post_ticket(const Service&, const Request& request, const
     const auto add = [project = std::string(values[0]), title = *body->at(0),
                       text = body->at(1).value_or("")](PostgresConnection& connection) -> Result<Reply> {
         const auto ticket = connection.call<add_ticket>(project, title, text).first<Ticket, ticket_fields>();
-        if (!ticket && connection.call<one_project>(project).empty()) return no_such("project");
+        if (!ticket && connection.call<some_projects>(project).empty()) return no_such("project");
         if (!ticket || !says(*ticket, {title, text, "open"})) throw_altered();
         return reply_of(201, *ticket, "ticket_added");
     };
@@ -186,7 +186,7 @@ Result<ReadOperation> get_ticket(const Service&, const Request& request, const P
     });
 }
 
-// That there is no such ticket counts before a missing If-Match, that before a fault of the body, that before its version.
+// That there is no such ticket counts before a missing If-Match, that before a faulty body, that before its version.
 Result<WriteOperation> patch_ticket(const Service&, const Request& request, const PathValues& values) {
     if (const auto problem = refuse_write(request, request_body_max_bytes)) return *problem;
     const auto id = id_in(values[0], "ticket");

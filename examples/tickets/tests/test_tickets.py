@@ -2,7 +2,8 @@
 promises (errors, keys, restarts, faults) the machinery's tests ask of this one, too; sample.py tells them of it."""
 import os
 
-from contract import BLANK, KEY_REUSED, ContractTest
+from contract import KEY_REUSED, ContractTest
+from stack import wait_until
 
 LENGTH, CHARACTERS, TOO_MANY = '/problems/text-length', '/problems/text-characters', '/problems/too-many'
 JSON, MISSING = {'Content-Type': 'application/json'}, f'/api/tickets/{2 ** 63 - 1}'
@@ -20,17 +21,6 @@ class TicketsTest(ContractTest):
         clean = "DELETE FROM tickets WHERE project LIKE 'X%'; DELETE FROM projects WHERE key LIKE 'X%'"
         self.addCleanup(self.stack.sql, clean)
         self.ask(201, 'PUT', PROJECT, {'title': 'Mine'}, wanted={'key': 'XY', 'title': 'Mine', 'tickets': 0})
-
-    def ask(self, status, method, path, body=None, headers=None, wanted=None):
-        """What is answered; it has this status, and these members or this type of problem."""
-        answer = self.stack.request(method, path, headers, body)
-        with self.subTest(f'{method} {path}', body=str(body)[:60], headers=headers):
-            if status >= 400:
-                self.assert_problem(answer, status, wanted or BLANK, path.split('?')[0])
-            else:
-                self.assertEqual(answer.status, status, answer)
-                self.assertEqual({name: answer.json().get(name) for name in wanted or ()}, wanted or {})
-        return answer
 
     def add(self, title='grey', headers=None, **members):
         answer = self.ask(201, 'POST', TICKETS, {'title': title, **members}, headers)
@@ -139,3 +129,21 @@ class TicketsTest(ContractTest):
         self.ask(200, 'GET', '/api/tickets?project=XY', wanted={'tickets': [], 'total': 0})
         self.ask(422, 'POST', TICKETS, {'title': 'red'}, once, KEY_REUSED)
         self.ask(422, 'PUT', PROJECT, {'title': 'grey'}, once, KEY_REUSED)
+
+    def test_of_changes_of_one_version_at_once_one_is_made(self):
+        path, _ = self.add()
+        answers = self.in_a_batch(*(('PATCH', path, tag(1), {'title': f'by {n}'}) for n in range(8)))
+        self.assertEqual(sorted(answer.status for answer in answers), [200] + 7 * [412])
+        made, = (answer.json() for answer in answers if answer.status == 200)
+        self.assertEqual(self.ask(200, 'GET', path, wanted={'version': 2}).json(), made)
+
+    def test_a_key_that_a_problem_left_is_the_next_one_s_in_the_same_batch(self):
+        def in_order():
+            key = {'Idempotency-Key': os.urandom(8).hex()}
+            answers = self.in_a_batch(('POST', '/api/projects/XABSENT/tickets', key, {'title': 'grey'}), *(
+                ('POST', TICKETS, key, {'title': title}) for title in ('grey', ' grey', 'red')))
+            return answers if [one.status for one in answers] == [404, 201, 201, 422] else None
+
+        _, first, again, _ = wait_until(in_order, 20, 'they came in order, and each got its own')
+        self.assertEqual((first.json(), first.headers['Idempotent-Replayed']), (again.json(), None))
+        self.assertEqual(again.headers['Idempotent-Replayed'], 'true')
