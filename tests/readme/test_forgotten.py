@@ -71,12 +71,12 @@ TOLD_BY_THE_COMPILER = {
     # A lane cannot be made without the list that stops it.
     STORE: [('removes_(limits, 1, connect, lanes, ', 'removes_(limits, 1, connect, ', ['no matching', 'Lane<', 'Lanes&'])],
     TICKETS: [
-        ('call<one_project>', 'call<the_project>', ['the_project']),
-        ('call<list_projects>()', 'call<list_projects>(1)', ['another number of parameters', 'statements::list_projects']),
+        ('call<some_projects>(project)', 'call<the_projects>(project)', ['the_projects']),
+        ('call<some_projects>(key)', 'call<some_projects>()', ['another number of parameters', 'statements::some_projects']),
         ('put_project::is_new', 'put_project::new_one', ['new_one', 'statements::put_project']),
-        ('call<one_ticket>(id)', 'call<remove_ticket>(id)', ["the statement's columns are others", 'statements::remove_ticket']),
-        ('parts.lanes, log);', 'log);', ['no matching', 'Operations', 'Lanes&']),
+        ('call<one_ticket>(id)', 'call<remove_ticket>(id, 1)', ["the statement's columns are others", 'statements::remove_ticket']),
     ],
+    'fcgi-app/src/program.cpp': [('parts.lanes, log);', 'log);', ['no matching', 'Operations', 'Lanes&'])],
 }
 
 
