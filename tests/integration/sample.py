@@ -1,7 +1,7 @@
 """What the tests of the machinery have to know of the service that they run against: here visitors, whose own tests are in
 folders of their name. Another service has a file of its own with these names (the environment variable SAMPLE is its path), and
-its own tests beside it. Loaded in one place, stack.py. What a service does not have is None or empty here, and the tests that
-need it are skipped by name."""
+its own tests beside it. Loaded in one place, stack.py. What a service does not have is None or empty, or left out where stack.py
+has SAMPLE_DEFAULTS, and the tests that need it are skipped by name."""
 import csv
 import io
 

@@ -30,11 +30,19 @@ TOKEN = 'Test-token_0.9~+/='  # every kind of character that RFC 6750 allows
 PARTS = ('postgres', 'app', 'nginx')
 
 
+# What a sample need not say: of what few services have, and of keys as the machinery keeps them (sql/machinery/keys.sql).
+SAMPLE_DEFAULTS = {
+    'SETTINGS': {}, 'STATS': None, 'SEARCH': None, 'EXPORT': None, 'UNDESCRIBED': {'HEAD', 'OPTIONS'}, 'KEYS': 'kept_answers',
+    'BATCHES': None, 'UNMIGRATE': '', 'prepare': lambda stack: None, 'verify': lambda test, stack, rows: None,
+    'key_row': lambda key: f"INSERT INTO kept_answers (key, request, answer) VALUES ('{key}', '', '')"}
+
+
 def _load_sample():
     """What the tests know of the service: the file that SAMPLE names, else the one beside this."""
     path = os.environ.get('SAMPLE') or os.path.join(os.path.dirname(os.path.abspath(__file__)), 'sample.py')
     spec = importlib.util.spec_from_file_location('sample', path)
     module = importlib.util.module_from_spec(spec)
+    vars(module).update(SAMPLE_DEFAULTS)
     spec.loader.exec_module(module)
     return module
 

@@ -1,15 +1,14 @@
 """What the machinery's tests have to know of tickets: the names that tests/integration/sample.py explains."""
 NAME, SETTINGS, OPENAPI = 'tickets', {'SERVICE': 'examples/tickets'}, 'examples/tickets/openapi.json'
-COLLECTION, LIST, SEARCH, STATS, EXPORT = '/api/projects/WEB/tickets', '/api/tickets', '/api/tickets', None, None
-FILES, UNDESCRIBED = {'/openapi.json': 'application/json'}, {'HEAD', 'OPTIONS'}
+COLLECTION, LIST, SEARCH = '/api/projects/WEB/tickets', '/api/tickets', '/api/tickets'
+FILES = {'/openapi.json': 'application/json'}
 ROUTES = {'/api': 'GET HEAD OPTIONS', '/api/projects': 'GET HEAD OPTIONS', '/api/projects/WEB': 'GET HEAD OPTIONS PUT',
           COLLECTION: 'OPTIONS POST', LIST: 'GET HEAD OPTIONS', '/api/tickets/1': 'DELETE GET HEAD OPTIONS PATCH',
           '/health': 'GET HEAD OPTIONS'}
 PROBLEMS = {'/problems/text-length', '/problems/text-characters', '/problems/too-many', '/problems/search-too-broad'}
 ITEMS, TEXT, LEAST, BODY_MAX_BYTES = 'tickets', 'title', {'title': 'least'}, 16384
 MEMBERS = {'id', 'project', 'title', 'body', 'state', 'version', 'created_at', 'updated_at'}
-TABLE, SEQUENCE, KEYS, BATCHES = 'tickets', 'tickets_id_seq', 'kept_answers', None
-ADDED, REMOVED, UNMIGRATE = 'ticket_added', 'ticket_removed', ''
+TABLE, SEQUENCE, ADDED, REMOVED = 'tickets', 'tickets_id_seq', 'ticket_added', 'ticket_removed'
 LOCKED = {'tickets': ('add', 'delete', 'first_page', 'one', 'search'), 'projects': ('add', 'delete', 'first_page'),
           'kept_answers': ('add',)}
 COUNTED = [('SELECT key, open, done FROM projects ORDER BY key', """
@@ -26,12 +25,3 @@ def prepare(stack):
 def row(text, created_at='now()', id_="nextval('tickets_id_seq')"):
     return (f'INSERT INTO tickets (id, project, title, body, created_at, updated_at) OVERRIDING SYSTEM VALUE '
             f"VALUES ({id_}, 'WEB', '{text}', '', {created_at}, {created_at}) RETURNING id;")
-
-
-def key_row(key):
-    return f"INSERT INTO kept_answers (key, request, answer) VALUES ('{key}', '', '')"
-
-
-def verify(test, stack, rows):
-    projects = stack.get('/api/projects').json()['projects']
-    test.assertEqual(sum(project['tickets'] for project in projects), len(rows))
