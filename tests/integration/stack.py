@@ -231,6 +231,17 @@ def fastcgi_request(params, body=b'', flags=0):
             + stdin + fastcgi_record(FCGI_STDIN))
 
 
+def fastcgi_to(path, timeout_s=ANSWER_TIMEOUT_S):
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(timeout_s)
+    try:
+        connection.connect(path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def fastcgi_read(connection):
     """One answer from a FastCGI connection; None if the peer closed it before the end of one."""
     stdout = b''
@@ -376,14 +387,7 @@ class Stack:
         return os.path.join(self.state_dir, 'run', f'{name}.sock')
 
     def fastcgi_connect(self, socket_name='app', timeout_s=ANSWER_TIMEOUT_S):
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(timeout_s)
-        try:
-            connection.connect(self.socket_path(socket_name))
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        return fastcgi_to(self.socket_path(socket_name), timeout_s)
 
     def fastcgi(self, params, body=b'', socket='app'):
         """A whole FastCGI request with just `params` (see fastcgi_params). None: closed without an answer."""
