@@ -276,10 +276,20 @@ told enabled systemctl is-enabled --quiet @NAME@.service @NAME@-backup.timer
 told backup systemctl start @NAME@-backup
 told 'one backup' sh -c '[ "$(ls /var/backups/@NAME@ | wc -l)" -eq 1 ]'
 
+comes_up() { for _ in $(seq 300); do sleep 0.1; @NAME@ status >/dev/null 2>&1 && break; done; @NAME@ status; }
 kill -KILL "$(pid supervisor)"
-for _ in $(seq 200); do sleep 0.1; @NAME@ status >/dev/null 2>&1 && break; done
-told 'up again' @NAME@ status
+told 'up again' comes_up
 told active systemctl is-active --quiet @NAME@
+
+sed -i 's/^RATE_LIMIT=.*/RATE_LIMIT=never/' /etc/@NAME@/@NAME@.conf
+told refused systemctl restart @NAME@
+journalctl --sync
+told reason sh -c 'journalctl --unit=@NAME@ | grep "RATE_LIMIT is .never"'
+sed -i 's/^RATE_LIMIT=.*/RATE_LIMIT=on/' /etc/@NAME@/@NAME@.conf
+told 'up by itself' comes_up
+
+told rotate logrotate --force /etc/logrotate.d/@NAME@
+told rotated [ -s /var/lib/@NAME@/log/access.log.1 ]
 
 sed -i 's/^HTTP_PORT=.*/HTTP_PORT=80/' /etc/@NAME@/@NAME@.conf
 told restart systemctl restart @NAME@
@@ -299,8 +309,8 @@ told 'data' [ -s /var/lib/@NAME@/postgres/PG_VERSION ]
 told anew dpkg --install /root/package.deb
 ask 8080 GET @LIST@
 """
-EXPECTED = ['install: 0', 'up: 0', 'active: 0', 'enabled: 0', '200 1', 'backup: 0', 'one backup: 0', 'up again: 0', 'active: 0', 'restart: 0',
-            '200 1', 'nobody but root is root: 0', 'upgrade: 0', 'another process: 0', '200 1', 'remove: 0', 'inactive: 0', 'purge: 0',
+EXPECTED = ['install: 0', 'up: 0', 'active: 0', 'enabled: 0', '200 1', 'backup: 0', 'one backup: 0', 'up again: 0', 'active: 0', 'refused: 1',
+            'reason: 0', 'up by itself: 0', 'rotate: 0', 'rotated: 0', 'restart: 0', '200 1', 'nobody but root is root: 0', 'upgrade: 0', 'another process: 0', '200 1', 'remove: 0', 'inactive: 0', 'purge: 0',
             'no settings: 0', 'data: 0', 'anew: 0', '200 1']
 
 
