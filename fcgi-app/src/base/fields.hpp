@@ -5,7 +5,9 @@
 #include "base/encoding.hpp"
 #include "base/json_text.hpp"
 
+#include <array>
 #include <concepts>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -21,14 +23,29 @@ struct Time {
 };
 
 // `name` is a literal that needs no escape. A member is text (std::string), a whole number or a Time.
-template <class Value, class Member>
-struct Field {
-    std::string_view name;
+template <class Value, class Member, std::size_t bytes>
+class Field {
+public:
+    constexpr Field(const char (&literal)[bytes], Member Value::*its_member) : member(its_member) {
+        json_[0] = ',';
+        json_[1] = '"';
+        for (std::size_t i = 0; i + 1 < bytes; ++i) json_[i + 2] = literal[i];
+        json_[bytes + 1] = '"';
+        json_[bytes + 2] = ':';
+    }
+
+    constexpr std::string_view name() const { return json_before().substr(2, bytes - 1); }
+    // ,"name": as one text, made when this is compiled: pages have many members.
+    constexpr std::string_view json_before() const { return {json_.data(), json_.size()}; }
+
     Member Value::*member;
+
+private:
+    std::array<char, bytes + 3> json_{};
 };
 // clang 14 finds this only where it is said.
-template <class Value, class Member>
-Field(std::string_view name, Member Value::*member) -> Field<Value, Member>;
+template <class Value, class Member, std::size_t bytes>
+Field(const char (&)[bytes], Member Value::*) -> Field<Value, Member, bytes>;
 
 // fields(Field{"id", &Order::id}, Field{"text", &Order::text}, …)
 template <class... Fields>
@@ -37,19 +54,23 @@ constexpr auto fields(Fields... each) {
 }
 
 inline void append_json_value(std::string& json, const std::string& text) { append_json_string(json, text); }
-inline void append_json_value(std::string& json, const Time& time) { json.append(1, '"').append(time.text) += '"'; }
+inline void append_json_value(std::string& json, const Time& time) {
+    json += '"';
+    json += time.text;
+    json += '"';
+}
 inline void append_json_value(std::string& json, std::integral auto number) { json += std::to_string(number); }
 
 // {"id":1,"name":"Ada",…} behind what is in `json`. Without temporaries: a page of rows is most of what a service writes.
 template <class Value, class... Fields>
 void append_json(std::string& json, const Value& value, const std::tuple<Fields...>& members) {
-    char before = '{';
+    const std::size_t begin = json.size();
     const auto append = [&](const auto& field) {
-        json.append(1, before).append(1, '"').append(field.name).append("\":");
+        json.append(field.json_before());
         append_json_value(json, value.*field.member);
-        before = ',';
     };
     std::apply([&](const auto&... field) { (append(field), ...); }, members);
+    json[begin] = '{';  // in place of the first comma
     json += '}';
 }
 
@@ -100,7 +121,7 @@ void append_csv(std::string& csv, const Value& value, const std::tuple<Fields...
 template <class... Fields>
 std::string csv_header(const std::tuple<Fields...>& members) {
     std::string csv;
-    const auto append = [&](const auto& field) { csv.append(csv.empty() ? "" : ",").append(field.name); };
+    const auto append = [&](const auto& field) { csv.append(csv.empty() ? "" : ",").append(field.name()); };
     std::apply([&](const auto&... field) { (append(field), ...); }, members);
     return csv + "\r\n";
 }

@@ -73,7 +73,8 @@ std::vector<std::pair<std::string, std::string>> headers_of(const FCGX_Request& 
         const std::string_view text = *entry;
         const auto equals = text.find('=');
         std::string_view name = text.substr(0, equals);
-        if (equals == text.npos || (name != type && !name.starts_with(prefix))) continue;
+        if (equals == text.npos || equals + 1 == text.size()) continue;  // not sent
+        if (name != type && !name.starts_with(prefix)) continue;
         if (name != type) name.remove_prefix(prefix.size());
         headers.emplace_back(name, text.substr(equals + 1));
     }

@@ -113,11 +113,18 @@ bool has_form(std::string_view text, std::string_view form) {
                               [](char c, char wanted) { return wanted == '0' ? '0' <= c && c <= '9' : c == wanted; });
 }
 
-const pqxx::result& result_of(const std::shared_ptr<const void>& result) {
-    return *static_cast<const pqxx::result*>(result.get());
+// Gone through once: to find a cell by its numbers libpqxx makes a row and a field each time.
+Cells cells_of(pqxx::result found) {
+    auto result = std::make_shared<const pqxx::result>(std::move(found));
+    std::vector<const char*> texts;
+    texts.reserve(static_cast<std::size_t>(result->size()) * static_cast<std::size_t>(result->columns()));
+    for (const auto& row : *result) {
+        for (const auto& field : row) texts.push_back(field.is_null() ? nullptr : field.c_str());
+    }
+    const auto rows = static_cast<std::size_t>(result->size());
+    const auto columns = static_cast<std::size_t>(result->columns());
+    return {std::move(result), std::move(texts), rows, columns};
 }
-
-pqxx::row::size_type place_of(std::size_t column) { return static_cast<pqxx::row::size_type>(column); }
 
 // By what the server said on a connection with which it goes on: unless it says so itself, nothing was done.
 DatabaseFault fault_of(const std::string& sqlstate) {
@@ -232,15 +239,6 @@ LibpqxxConnection connect_until(const std::string& settings, Clock::time_point u
 }
 
 }  // namespace
-
-std::size_t Cells::rows() const { return static_cast<std::size_t>(result_of(result_).size()); }
-std::size_t Cells::columns() const { return static_cast<std::size_t>(result_of(result_).columns()); }
-bool Cells::is_null(std::size_t row, std::size_t column) const {
-    return result_of(result_)[static_cast<pqxx::result::size_type>(row)][place_of(column)].is_null();
-}
-std::string_view Cells::text(std::size_t row, std::size_t column) const {
-    return result_of(result_)[static_cast<pqxx::result::size_type>(row)][place_of(column)].c_str();
-}
 
 std::int64_t number_of(std::string_view text) {
     std::int64_t number = 0;
@@ -412,7 +410,7 @@ Cells PostgresConnection::execute(const char* statement, std::initializer_list<A
     std::vector<const char*> texts;
     texts.reserve(arguments.size());
     for (const Argument& argument : arguments) texts.push_back(argument.text());
-    return Cells(std::make_shared<const pqxx::result>(session_->execute(statement, texts)));
+    return cells_of(session_->execute(statement, texts));
 }
 
 }  // namespace app

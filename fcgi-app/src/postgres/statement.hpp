@@ -43,19 +43,28 @@ private:
     bool is_own_ = false;
 };
 
-// What a statement gave, whichever it was; cells are PostgreSQL's text. Numbers from 0.
+// What a statement gave, whichever it was; cells are PostgreSQL's text, which lives as long as `result`, libpqxx's. Numbers
+// from 0.
 class Cells {
 public:
-    // `result` is libpqxx's.
-    explicit Cells(std::shared_ptr<const void> result) : result_(std::move(result)) {}
+    // `texts` row by row; null for NULL.
+    Cells(std::shared_ptr<const void> result, std::vector<const char*> texts, std::size_t rows, std::size_t columns)
+        : result_(std::move(result)), texts_(std::move(texts)), rows_(rows), columns_(columns) {}
 
-    std::size_t rows() const;
-    std::size_t columns() const;
-    bool is_null(std::size_t row, std::size_t column) const;
-    std::string_view text(std::size_t row, std::size_t column) const;  // empty where it is null
+    std::size_t rows() const { return rows_; }
+    std::size_t columns() const { return columns_; }
+    bool is_null(std::size_t row, std::size_t column) const { return texts_[row * columns_ + column] == nullptr; }
+    // Empty where it is null.
+    std::string_view text(std::size_t row, std::size_t column) const {
+        const char* text = texts_[row * columns_ + column];
+        return text != nullptr ? std::string_view(text) : std::string_view();
+    }
 
 private:
     std::shared_ptr<const void> result_;
+    std::vector<const char*> texts_;
+    std::size_t rows_;
+    std::size_t columns_;
 };
 
 // These throw DatabaseError where the text has another form than a number, a flag or a time of PostgreSQL.
@@ -100,7 +109,7 @@ private:
         std::size_t column = 0;
         bool same = sizeof...(Fields) <= Statement::columns.size();
         const auto compare = [&](std::string_view name) { same = same && name == Statement::columns[column++]; };
-        std::apply([&](const auto&... field) { (compare(field.name), ...); }, members);
+        std::apply([&](const auto&... field) { (compare(field.name()), ...); }, members);
         return same;
     }
     void assign(std::string& member, Column column) const { member = text(column); }
