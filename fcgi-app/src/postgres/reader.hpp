@@ -48,13 +48,14 @@ class Reader {
 public:
     using Answers = std::map<Question, Result<Document>>;
     using Done = std::function<void(Exchange&, const Result<Document>&)>;
+    // Plain functions: they are called for each question.
     struct Rules {
         // Whether the question is asked in a query of its own.
-        std::function<bool(const Question&)> is_alone;
+        bool (*is_alone)(const Question&);
         // Its answer.
-        std::function<Result<Document>(Database&, const Question&, const OthersWait&)> answer_alone;
+        Result<Document> (*answer_alone)(Database&, const Question&, const OthersWait&);
         // Each is given all the others, which came together, and puts the answers to those that it knows into the last.
-        std::vector<std::function<void(Database&, const std::vector<Question>&, Answers&)>> answer_together;
+        std::vector<void (*)(Database&, const std::vector<const Question*>&, Answers&)> answer_together;
         // Answers are kept for as long as nothing is committed: for a lane whose questions are few.
         bool keeps = false;
     };
@@ -119,10 +120,10 @@ private:
 
     // One query for many questions: each in a round trip of its own would cost several times as much.
     void ask_together(Database& database, const std::vector<Group>& groups) {
-        std::vector<Question> questions;
+        std::vector<const Question*> questions;
         for (const Group& group : groups) {
             if (!known_.contains(group.question) && !rules_.is_alone(group.question))
-                questions.push_back(group.question);
+                questions.push_back(&group.question);
         }
         if (questions.empty()) return;
         for (const auto& answer : rules_.answer_together) ask_in_time([&] { answer(database, questions, known_); });

@@ -58,22 +58,22 @@ Document rows_document(const std::vector<Visitor>& rows) {
 
 // Of `questions` those of one kind.
 template <class Kind>
-std::vector<Kind> of_kind(const std::vector<Question>& questions) {
+std::vector<Kind> of_kind(const std::vector<const Question*>& questions) {
     std::vector<Kind> found;
-    for (const Question& question : questions) {
-        if (const auto* one = std::get_if<Kind>(&question)) found.push_back(*one);
+    for (const Question* question : questions) {
+        if (const auto* one = std::get_if<Kind>(question)) found.push_back(*one);
     }
     return found;
 }
 
-void answer_pages(Book& book, const std::vector<Question>& questions, Answers& answers) {
+void answer_pages(Book& book, const std::vector<const Question*>& questions, Answers& answers) {
     const auto asked = of_kind<PageQuestion>(questions);
     if (asked.empty()) return;
     const std::vector<Page> pages = book.pages(asked);
     for (std::size_t i = 0; i < asked.size(); ++i) answers.emplace(asked[i], page_document(asked[i], pages[i]));
 }
 
-void answer_visitors(Book& book, const std::vector<Question>& questions, Answers& answers) {
+void answer_visitors(Book& book, const std::vector<const Question*>& questions, Answers& answers) {
     std::vector<std::int64_t> ids;
     for (const auto& asked : of_kind<VisitorQuestion>(questions)) ids.push_back(asked.id);
     if (ids.empty()) return;
