@@ -4,12 +4,14 @@ import { STACK, sql, until } from '../stage.mjs';
 
 export const LANGUAGES = ['en', 'pt-BR'];
 
-/** Empties the book, then fills it with `names`, oldest first; each may be [name, age as an SQL interval]. */
+/** Empties the book, then fills it with `names`, oldest first; each may be [name, age as an SQL interval]. An age is 2 s more: the page's
+ * clock, taken from a header of whole seconds, may be 1 s behind, and would make of 3 minutes 2. */
 export async function book(names = []) {
   const literal = value => `'${value.replaceAll("'", "''")}'`;
   const rows = names.map((one, i) => {
     const [name, age] = Array.isArray(one) ? one : [one, '0'];
-    return `(${i + 1}, ${literal(name)}, now() - interval ${literal(age)})`;
+    const seconds = age === '0' ? 0 : 2;
+    return `(${i + 1}, ${literal(name)}, now() - interval ${literal(age)} - interval '${seconds} s')`;
   });
   await sql(`TRUNCATE visitors, idempotency_keys RESTART IDENTITY; ${rows.length
     ? `INSERT INTO visitors (id, name, created_at) VALUES ${rows}; SELECT setval('visitors_id_seq', ${rows.length});` : ''}`);

@@ -199,9 +199,9 @@ test('print: title, count and rows, nothing to press, black on white', async () 
   await shows(page, 3);
   await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
   assert.equal(await page.locator('button:visible, input:visible, form:visible, footer:visible, a:visible').count(), 0);
-  for (const time of await items(page).locator('time').all()) {
-    assert.equal(await time.textContent(), await time.getAttribute('title'), 'a date, not how long ago');
-  }
+  // The page hears of the other medium a moment later.
+  await until(async () => (await items(page).locator('time').evaluateAll(all => all.every(one => one.textContent === one.title))),
+    'dates, not how long ago');
   for (const text of ['Visitor book', '3 visitors, 3 today', 'Visitor 1']) assert.ok(await page.getByText(text, { exact: true }).isVisible());
   const colours = await page.locator('.row').first().evaluate(one => [getComputedStyle(one).color, getComputedStyle(document.documentElement).backgroundColor]);
   assert.deepEqual(colours, ['rgb(0, 0, 0)', 'rgb(255, 255, 255)']);

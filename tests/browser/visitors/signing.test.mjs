@@ -652,6 +652,7 @@ test('the copy of a tab signs for itself: no key is said to be reused', async ()
   await copy.addInitScript(value => sessionStorage.setItem('signature', value), copied);
   await copy.goto('/');
   await until(async () => (await field(copy).inputValue()) === 'Ada');
+  await until(async () => (await copy.getByRole('timer').count()) === 0, 'the second that the service asked for is over');
   await sign(copy, 'Grace');
   await statusIs(copy, added('Grace'));
   assert.equal(await countOf('Grace'), 1);
