@@ -180,8 +180,9 @@ void respond(const Config& config, const Connections& connections, Parts& parts,
                                                    .request_read_ms = config.server.request_read_ms,
                                                    .drain_ms = 0ms,
                                                    .half_closed_waits = true};
+    const HealthService health_service{health};
     const auto answer_health = [&](const ExchangePtr& exchange) {
-        route(health_routes(), health, parts.log, exchange);
+        route(health_routes(), health_service, parts.log, exchange);
     };
     FcgiServer server(config.listen, config.server, answer, parts.watchdog, parts.log);
     FcgiServer health_server(config.health_listen, health_responder_limits, answer_health, parts.watchdog, parts.log);

@@ -48,11 +48,16 @@ inline HealthLane::Work check_health() {
     };
 }
 
-inline void push_check(const HealthLane& lane, const ExchangePtr& exchange, const PathValues&) {
-    const_cast<HealthLane&>(lane).push({{exchange}});
+// What the route of /health has.
+struct HealthService {
+    HealthLane& lane;
+};
+
+inline void push_check(const HealthService& service, const ExchangePtr& exchange, const PathValues&) {
+    service.lane.push({{exchange}});
 }
 
-inline constexpr Route<HealthLane> health_table[] = {{"GET", "/health", push_check}};
-inline std::span<const Route<HealthLane>> health_routes() { return health_table; }
+inline constexpr Route<HealthService> health_table[] = {{"GET", "/health", push_check}};
+inline std::span<const Route<HealthService>> health_routes() { return health_table; }
 
 }  // namespace app
