@@ -321,6 +321,7 @@ BOOST_AUTO_TEST_CASE(an_export_that_is_cut_has_a_line_in_the_log) {
         BOOST_REQUIRE(bytes > 0);
         lines.append(text.data(), static_cast<std::size_t>(bytes));
     }
+    service.lanes.close();  // nobody writes to it any more
     for (const int end : pipe) ::close(end);
 }
 

@@ -384,6 +384,7 @@ BOOST_AUTO_TEST_CASE(the_log_says_why_a_statement_failed) {
     it.server.fail_next({DatabaseFault::busy});
     it.add("Ada")->response();
     BOOST_TEST(last_lines().find(expected) != std::string::npos);
+    it.lanes.close();  // nobody writes to it any more
     for (const int end : pipe) ::close(end);
 }
 
