@@ -763,6 +763,7 @@ async function openPanel() {
   if (panel) panel.look();
   else raise('admin', 'notLoaded', { buttons: [['again', openPanel]], place: 'token-place' });
 }
+on($('token-form'), 'submit', prevent(() => openPanel().then(() => panel?.pressed())));   // loaded or not
 on(document, 'visibilitychange', () => {
   clearTimeout(pollTimer);
   if (document.hidden) return;

@@ -2,7 +2,7 @@
 // opened first. It must not keep the token anywhere but in its own variable, nor know more of the page than what app.js
 // exports.
 import {
-  $, ANSWER_MS, POLL_S, VISITORS, ask, make, makeButton, on, prevent, raise, say, search, setText, settle, showAllRows,
+  $, ANSWER_MS, POLL_S, VISITORS, ask, make, makeButton, on, raise, say, search, setText, settle, showAllRows,
   t,
 } from './app.js';
 import { remove } from './removal.js';
@@ -110,11 +110,12 @@ async function deleteRow(row) {
   if (answer) failed('row', answer, () => deleteRow(row));
 }
 
-on($('token-form'), 'submit', prevent(() => {
+/** What a press in its form does; app.js hears the press, as it may come before this file. */
+export function pressed() {
   if (!token) return unlock($('token').value.trim());
   setToken(null);
   say('locked');
-}));
+}
 on($('token'), 'input', settleToken);
 on($('csv'), 'click', downloadCsv);
 on(dialog, 'close', () => {
