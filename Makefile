@@ -71,7 +71,7 @@ own          := $(build)/services/$(notdir $(service))
 own_source   := $(if $(service),$(sort $(wildcard $(service)/src/*.cpp $(service)/src/*/*.cpp)))
 own_objects  := $(own_source:$(service)/src/%.cpp=$(own)/%.o)
 own_cxxflags  = -iquote $1/src -iquote $(build)/services/$(notdir $1)
-machinery    := $(filter $(addprefix $(build)/app/,base/% http/% fastcgi/% postgres/% config.o program.o),$(app_objects))
+machinery    := $(filter-out $(addprefix $(build)/app/,main.o visitors/%),$(app_objects))
 program      := $(if $(service),$(own),$(build))/fcgi-app
 # What `make test` tests beside this checkout's own service.
 tested       := $(wildcard examples/tickets)

@@ -1,8 +1,8 @@
 // The table of settings, and how each is read.
 #include "config.hpp"
 
-#include "base/parameter.hpp"
 #include "base/secret.hpp"
+#include "text/parameter.hpp"
 
 #include <unistd.h>
 #include <algorithm>

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "fastcgi/server.hpp"
-#include "postgres/lane.hpp"
+#include "lanes/lane.hpp"
 
 #include <chrono>
 #include <map>

@@ -1,9 +1,9 @@
 // Arguments, signals, limits of the system.
 #include "program.hpp"
 
-#include "http/document.hpp"
+#include "content/document.hpp"
 #include "http/router.hpp"
-#include "postgres/health.hpp"
+#include "service/health.hpp"
 #include "version.hpp"
 
 #include <malloc.h>
@@ -38,7 +38,7 @@ constexpr std::string_view help_text =
 // that: what is too slow and what is held up are told apart.
 constexpr auto search_statement_ms = 500ms;
 constexpr auto search_lock_ms = 250ms;
-// postgres/health.hpp says what these make together.
+// service/health.hpp says what these make together.
 constexpr auto health_call_ms = 1000ms;
 constexpr auto health_connect_ms = 1300ms;
 constexpr auto probe_ms = 2000ms;

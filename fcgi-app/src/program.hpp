@@ -6,9 +6,9 @@
 #include "config.hpp"
 #include "fastcgi/server.hpp"
 #include "http/router.hpp"
-#include "postgres/lane.hpp"
-#include "postgres/operations.hpp"
+#include "lanes/lane.hpp"
 #include "postgres/postgres_connection.hpp"
+#include "service/operations.hpp"
 
 #include <functional>
 #include <span>

@@ -72,10 +72,10 @@ class DevelopmentTest(unittest.TestCase):
         self.edit('fcgi-app/src/version.hpp', f'version = "{before}"', 'version = "9.9.9"')
         start = self.edit('fcgi-app/src/version.hpp', 'version = "9.9.9"', 'version = "9.9.8"')
         self.see('the app is the new one', lambda: self.version() == '9.9.8', COMPILED_S, start)
-        start = self.edit('fcgi-app/src/base/encoding.cpp', '#include "base/encoding.hpp"', '#include "base/encoding.hpp"\nthis is no C++;')
+        start = self.edit('fcgi-app/src/text/encoding.cpp', '#include "text/encoding.hpp"', '#include "text/encoding.hpp"\nthis is no C++;')
         self.see("the compiler's words are in the log", lambda: 'encoding.cpp:3' in self.service.log_text('backend'), COMPILED_S, start)
         self.assertEqual(self.version(), '9.9.8', 'the old program serves')
-        self.edit('fcgi-app/src/base/encoding.cpp', 'this is no C++;', '// but this is')
+        self.edit('fcgi-app/src/text/encoding.cpp', 'this is no C++;', '// but this is')
         start = self.edit('fcgi-app/src/version.hpp', '9.9.8', '9.9.7')
         self.see('mended, the app is the new one', lambda: self.version() == '9.9.7', COMPILED_S, start)
 

@@ -1,9 +1,9 @@
 // Any bytes as a body with a name and a note, and as a text to be written. Aborts where what is promised does not hold.
-#include "base/encoding.hpp"
-#include "base/json_text.hpp"
-#include "base/text.hpp"
-#include "http/json_reader.hpp"
+#include "content/json_reader.hpp"
 #include "http/problem.hpp"
+#include "text/encoding.hpp"
+#include "text/json_text.hpp"
+#include "text/text.hpp"
 
 #include <cstdint>
 #include <cstdlib>

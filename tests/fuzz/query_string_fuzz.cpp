@@ -1,8 +1,8 @@
 // Any bytes as a query string, an id and a condition. Aborts where what is promised does not hold.
-#include "base/encoding.hpp"
-#include "base/parameter.hpp"
 #include "http/etag.hpp"
 #include "http/query.hpp"
+#include "text/encoding.hpp"
+#include "text/parameter.hpp"
 
 #include <cstdint>
 #include <cstdlib>

@@ -128,7 +128,7 @@ def check_settings(project):
     programs = dict(re.findall(r'^([A-Z_]+)=\$\{\1:-(.*)\}$', project.read('local/common') + project.read('local/secrets'), re.M))
     programs.update(re.findall(r'^STATE_DIR=.*\$\{(STATE_DIR):-(\w+)\}', project.read('local/common'), re.M))
     members = {}
-    for prefix, file in (('', 'config'), ('server.', 'fastcgi/server'), ('lane.', 'postgres/lane')):
+    for prefix, file in (('', 'config'), ('server.', 'fastcgi/server'), ('lane.', 'lanes/lane')):
         found = re.findall(r'^ +\S+ (\w+)(?: = |\{)(\d+)\}?;', project.read(f'fcgi-app/src/{file}.hpp'), re.M)
         members.update({prefix + name: default for name, default in found})
     reads = re.findall(r'"(APP_\w+)", config\.([\w.]+), ', project.read('fcgi-app/src/config.cpp'))

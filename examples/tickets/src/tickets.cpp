@@ -1,17 +1,17 @@
 // The tickets' service, whole: values with their members, what each request asks and which statement answers it, the
 // routes. What asks runs on the responder's workers; the operations that it gives run on lanes: reads that are equal
-// once, writes in one transaction for all that wait (postgres/operations.hpp).
-#include "base/fields.hpp"
-#include "base/parameter.hpp"
-#include "http/document.hpp"
+// once, writes in one transaction for all that wait (service/operations.hpp).
+#include "content/document.hpp"
+#include "content/json_reader.hpp"
 #include "http/guards.hpp"
-#include "http/json_reader.hpp"
 #include "http/limits.hpp"
 #include "http/query.hpp"
 #include "http/router.hpp"
-#include "postgres/operations.hpp"
 #include "program.hpp"
+#include "service/operations.hpp"
 #include "statements.hpp"
+#include "text/fields.hpp"
+#include "text/parameter.hpp"
 
 #include <array>
 

@@ -2,7 +2,7 @@
 // opened anew, as O_NONBLOCK on what is shared would be everybody's; a socket is asked by each send; a file takes what it gets.
 #include "base/log.hpp"
 
-#include "base/json_text.hpp"
+#include "text/json_text.hpp"
 
 #include <fcntl.h>
 #include <poll.h>

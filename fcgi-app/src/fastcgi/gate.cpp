@@ -61,15 +61,13 @@ std::optional<std::size_t> take_length(std::string_view& params) {
 std::optional<Pair> take_pair(std::string_view& params) {
     const auto name_length = take_length(params);
     const auto value_length = name_length ? take_length(params) : std::nullopt;
-    if (!value_length || *name_length > params.size() || *value_length > params.size() - *name_length) {
+    if (!value_length || *name_length > params.size() || *value_length > params.size() - *name_length)
         return std::nullopt;
-    }
     const Pair pair{params.substr(0, *name_length), params.substr(*name_length, *value_length)};
     params.remove_prefix(*name_length + *value_length);
     // libfcgi keeps both as C strings: what stands behind a NUL would be lost unseen.
-    if (pair.name.empty() || pair.name.find('\0') != pair.name.npos || pair.value.find('\0') != pair.value.npos) {
+    if (pair.name.empty() || pair.name.find('\0') != pair.name.npos || pair.value.find('\0') != pair.value.npos)
         return std::nullopt;
-    }
     return pair;
 }
 

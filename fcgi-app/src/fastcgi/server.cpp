@@ -30,17 +30,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// What epoll calls those that are no connections.
+// What epoll calls those that are no connections: the least, as last_number_ says.
 constexpr std::uint64_t stop_number = 0;
 constexpr std::uint64_t listener_number = 1;
 // How long a worker that got no descriptor for a connection waits before it tries again.
 constexpr auto accept_pause = 50ms;
-
-// The events of a peer that waits for no answer.
-unsigned signs_of_the_gone(bool half_closed_waits) {
-    const unsigned signs = EPOLLHUP | EPOLLERR;
-    return half_closed_waits ? signs : signs | EPOLLRDHUP;
-}
 
 std::string param(const FCGX_Request& request, const char* name) {
     const char* value = FCGX_GetParam(name, request.envp);
@@ -232,20 +226,18 @@ FcgiServer::FcgiServer(const std::string& address, const FcgiServerLimits& limit
       watchdog_(watchdog),
       log_(log),
       address_(address),
-      peer_has_gone_(signs_of_the_gone(limits.half_closed_waits || address.starts_with("unix:"))) {
+      peer_has_gone_(EPOLLHUP | EPOLLERR |
+                     (limits.half_closed_waits || address.starts_with("unix:") ? 0U : EPOLLRDHUP)) {
     FCGX_Init();
     listener_ = listen_on(address, static_cast<int>(limits_.connections_max));
     epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
     stop_ = ::eventfd(0, EFD_CLOEXEC);
     epoll_event stop{.events = EPOLLIN, .data = {.u64 = stop_number}};  // not EPOLLET: every worker is to see it
     if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, stop_, &stop) != 0 ||
-        !watch_for(EPOLLIN, listener_, listener_number, EPOLL_CTL_ADD)) {
+        !watch_for(EPOLLIN, listener_, listener_number, EPOLL_CTL_ADD))
         throw std::system_error(errno, std::generic_category(), "epoll");
-    }
-    last_number_ = listener_number;
-    for (int i = 0; i < limits_.threads; ++i) {
+    for (int i = 0; i < limits_.threads; ++i)
         workers_.emplace_back([this](const std::stop_token& stopped) { work(stopped); });
-    }
 }
 
 FcgiServer::~FcgiServer() {
@@ -358,8 +350,7 @@ void FcgiServer::look_at(const std::shared_ptr<Connection>& connection, unsigned
     const ssize_t count = gone ? 0 : ::recv(connection->fd, piece.data(), piece.size(), flags);
     if (count < 0 && errno == EAGAIN) return give_back(*connection);  // an event of what has been read already
     if (count > 0) return judge(connection, {piece.data(), static_cast<std::size_t>(count)});
-    const bool late = connection->deadline && connection->deadline->fired();
-    if (late) return turn_away(*connection, "not whole in time");
+    if (connection->deadline && connection->deadline->fired()) return turn_away(*connection, "not whole in time");
     forget(*connection);
 }
 

@@ -78,7 +78,7 @@ private:
 
     std::mutex mutex_;  // guards what follows, up to the next blank line
     std::unordered_map<std::uint64_t, std::shared_ptr<Connection>> open_;
-    std::uint64_t last_number_ = 0;
+    std::uint64_t last_number_ = 1;  // 0 and 1 are no connections
     std::size_t in_hand_ = 0;
     std::condition_variable none_in_hand_;
 

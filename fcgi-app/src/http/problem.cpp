@@ -1,8 +1,8 @@
 // The words for each status, and a problem as JSON.
 #include "http/problem.hpp"
 
-#include "base/encoding.hpp"
-#include "base/json_text.hpp"
+#include "text/encoding.hpp"
+#include "text/json_text.hpp"
 
 #include <utility>
 

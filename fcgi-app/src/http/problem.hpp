@@ -2,8 +2,8 @@
 // Knows nothing of any resource. Pure functions: any thread.
 #pragma once
 
-#include "base/text.hpp"
 #include "http/http.hpp"
+#include "text/text.hpp"
 
 #include <string>
 #include <string_view>

@@ -1,8 +1,8 @@
 // Reading parameters one after another.
 #include "http/query.hpp"
 
-#include "base/encoding.hpp"
-#include "base/text.hpp"
+#include "text/encoding.hpp"
+#include "text/text.hpp"
 
 #include <algorithm>
 #include <span>

@@ -3,8 +3,8 @@
 // parameters there are. Pure functions: any thread.
 #pragma once
 
-#include "base/parameter.hpp"
 #include "http/http.hpp"
+#include "text/parameter.hpp"
 
 #include <initializer_list>
 #include <optional>

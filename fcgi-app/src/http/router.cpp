@@ -1,8 +1,8 @@
 // Paths against patterns, and the answers for requests that have no route.
 #include "http/router.hpp"
 
-#include "base/parameter.hpp"
 #include "http/problem.hpp"
+#include "text/parameter.hpp"
 
 #include <algorithm>
 #include <utility>

@@ -2,9 +2,9 @@
 // each is its own transaction, one round trip, and is committed when it returns.
 #include "postgres/postgres_connection.hpp"
 
-#include "base/encoding.hpp"
 #include "base/secret.hpp"
 #include "machinery_statements.hpp"
+#include "text/encoding.hpp"
 
 #if __has_include(<libpq-fe.h>)
 #include <libpq-fe.h>

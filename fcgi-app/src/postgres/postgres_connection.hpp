@@ -5,8 +5,8 @@
 #pragma once
 
 #include "base/watchdog.hpp"
-#include "postgres/connection.hpp"
-#include "postgres/statement.hpp"
+#include "lanes/connection.hpp"
+#include "sql/statement.hpp"
 
 #include <chrono>
 #include <functional>

@@ -2,7 +2,7 @@
 // implementation is one connection, and whoever owns it calls it from one thread at a time.
 #pragma once
 
-#include "postgres/connection.hpp"
+#include "lanes/connection.hpp"
 #include "visitors/visitor.hpp"
 
 #include <chrono>

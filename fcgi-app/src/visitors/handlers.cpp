@@ -1,11 +1,11 @@
 // For each route two functions: what is asked, or why not, and what is then done. The table of routes is at the end.
 #include "visitors/handlers.hpp"
 
-#include "base/parameter.hpp"
-#include "http/document.hpp"
+#include "content/document.hpp"
 #include "http/guards.hpp"
 #include "http/limits.hpp"
 #include "http/query.hpp"
+#include "text/parameter.hpp"
 
 #include <memory>
 #include <utility>

@@ -1,15 +1,15 @@
 // The visitors as the handlers see them: questions that are answered by a call-back, and behind them lanes of reading and
-// writing, each with a connection. What they group, keep and send again is postgres/reader.hpp's and postgres/batcher.hpp's;
+// writing, each with a connection. What they group, keep and send again is lanes/reader.hpp's and lanes/batcher.hpp's;
 // here stands which question is asked how. Knows no SQL and no FastCGI. Any thread may ask. A call-back runs on a lane's
 // thread, or at once on the asker's where the question is refused; it must not wait.
 #pragma once
 
 #include "base/log.hpp"
-#include "http/document.hpp"
+#include "content/document.hpp"
 #include "http/http.hpp"
-#include "postgres/batcher.hpp"
-#include "postgres/lane.hpp"
-#include "postgres/reader.hpp"
+#include "lanes/batcher.hpp"
+#include "lanes/lane.hpp"
+#include "lanes/reader.hpp"
 #include "visitors/book.hpp"
 #include "visitors/visitor.hpp"
 

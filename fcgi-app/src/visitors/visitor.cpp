@@ -1,8 +1,8 @@
 // Bodies and query strings to questions, and values to JSON.
 #include "visitors/visitor.hpp"
 
-#include "http/document.hpp"
-#include "http/json_reader.hpp"
+#include "content/document.hpp"
+#include "content/json_reader.hpp"
 #include "http/query.hpp"
 
 #include <utility>

@@ -2,10 +2,10 @@
 // client sends. Knows neither SQL nor sockets. Plain values and pure functions: any thread.
 #pragma once
 
-#include "base/fields.hpp"
-#include "base/text.hpp"
 #include "http/http.hpp"
 #include "http/limits.hpp"
+#include "text/fields.hpp"
+#include "text/text.hpp"
 
 #include <compare>
 #include <cstdint>

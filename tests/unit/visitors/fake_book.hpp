@@ -1,7 +1,7 @@
 // The visitors' tables in memory, shared by all connections to one FakeBookServer.
 #pragma once
 
-#include "postgres/fake_server.hpp"
+#include "lanes/fake_server.hpp"
 #include "visitors/book.hpp"
 
 #include <algorithm>

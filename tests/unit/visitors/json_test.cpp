@@ -2,9 +2,9 @@
 // what the standard leaves to an implementation.
 #include "visitors/visitor.hpp"
 
-#include "base/encoding.hpp"
-#include "base/json_text.hpp"
 #include "http/problem.hpp"
+#include "text/encoding.hpp"
+#include "text/json_text.hpp"
 
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>

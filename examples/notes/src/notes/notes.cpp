@@ -1,14 +1,14 @@
 // For each route what is asked, or why not, and which statement answers it. The table of routes is at the end.
 #include "notes/notes.hpp"
 
-#include "base/parameter.hpp"
-#include "http/document.hpp"
+#include "content/document.hpp"
+#include "content/json_reader.hpp"
 #include "http/guards.hpp"
-#include "http/json_reader.hpp"
 #include "http/limits.hpp"
 #include "http/problem.hpp"
 #include "http/query.hpp"
 #include "statements.hpp"
+#include "text/parameter.hpp"
 
 #include <limits>
 #include <optional>

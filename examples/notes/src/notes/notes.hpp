@@ -1,13 +1,13 @@
 // What this service keeps, and its routes: all that main has to know of it. Knows no socket. Values and constants: any thread. What a
-// route asks runs on the responder's workers, the operations that it gives on lanes (postgres/operations.hpp).
+// route asks runs on the responder's workers, the operations that it gives on lanes (service/operations.hpp).
 #pragma once
 
-#include "base/fields.hpp"
 #include "base/log.hpp"
-#include "base/text.hpp"
 #include "http/router.hpp"
-#include "postgres/operations.hpp"
-#include "postgres/statement.hpp"
+#include "service/operations.hpp"
+#include "sql/statement.hpp"
+#include "text/fields.hpp"
+#include "text/text.hpp"
 
 #include <cstdint>
 #include <span>

@@ -3,10 +3,10 @@
 // Runs on the lane's thread; a check that is refused at once, on its asker's.
 #pragma once
 
-#include "base/json_text.hpp"
 #include "http/http.hpp"
 #include "http/router.hpp"
-#include "postgres/lane.hpp"
+#include "lanes/lane.hpp"
+#include "text/json_text.hpp"
 
 #include <chrono>
 #include <string>

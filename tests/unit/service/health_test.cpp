@@ -1,7 +1,7 @@
 // Health: the truth, and one question to the database however many ask.
-#include "postgres/health.hpp"
+#include "service/health.hpp"
 #include "fake_exchange.hpp"
-#include "postgres/fake_server.hpp"
+#include "lanes/fake_server.hpp"
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>

@@ -1,7 +1,7 @@
 // What Unicode says of characters that do not show, and the rules that are made of it.
-#include "base/text.hpp"
+#include "text/text.hpp"
 
-#include "base/encoding.hpp"
+#include "text/encoding.hpp"
 
 #include <algorithm>
 #include <utility>

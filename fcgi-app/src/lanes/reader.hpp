@@ -7,10 +7,10 @@
 // thread where the question is refused; it must not wait.
 #pragma once
 
-#include "base/text.hpp"
-#include "http/document.hpp"
+#include "content/document.hpp"
 #include "http/http.hpp"
-#include "postgres/lane.hpp"
+#include "lanes/lane.hpp"
+#include "text/text.hpp"
 
 #include <functional>
 #include <map>

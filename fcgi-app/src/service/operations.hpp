@@ -6,12 +6,12 @@
 // ask; the functions run on lanes, one at a time each, and must not wait for anything but the connection.
 #pragma once
 
-#include "http/document.hpp"
+#include "content/document.hpp"
 #include "http/http.hpp"
-#include "postgres/batcher.hpp"
-#include "postgres/lane.hpp"
+#include "lanes/batcher.hpp"
+#include "lanes/lane.hpp"
+#include "lanes/reader.hpp"
 #include "postgres/postgres_connection.hpp"
-#include "postgres/reader.hpp"
 
 #include <chrono>
 #include <concepts>

@@ -1,10 +1,10 @@
 // The transaction of a batch: keys are claimed, what is new is done, its answers are kept.
-#include "postgres/operations.hpp"
+#include "service/operations.hpp"
 
-#include "base/json_text.hpp"
-#include "base/parameter.hpp"
 #include "http/router.hpp"
 #include "machinery_statements.hpp"
+#include "text/json_text.hpp"
+#include "text/parameter.hpp"
 
 #include <functional>
 #include <limits>

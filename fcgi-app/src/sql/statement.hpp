@@ -3,7 +3,7 @@
 // what none of them does. Plain values: any thread.
 #pragma once
 
-#include "base/fields.hpp"
+#include "text/fields.hpp"
 
 #include <array>
 #include <cstddef>

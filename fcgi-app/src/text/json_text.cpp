@@ -1,7 +1,7 @@
 // Escaping, and members one by one.
-#include "base/json_text.hpp"
+#include "text/json_text.hpp"
 
-#include "base/encoding.hpp"
+#include "text/encoding.hpp"
 
 namespace app {
 

@@ -1,5 +1,5 @@
 // Bodies with several members, each by its rule, in the order in which faults count.
-#include "http/json_reader.hpp"
+#include "content/json_reader.hpp"
 
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>

@@ -1,9 +1,9 @@
-// The members of a resource, said once: JSON and CSV are written from this, and postgres/statement.hpp reads rows by it.
+// The members of a resource, said once: JSON and CSV are written from this, and sql/statement.hpp reads rows by it.
 // Knows no resource. Pure functions, all of it known when it is compiled: any thread.
 #pragma once
 
-#include "base/encoding.hpp"
-#include "base/json_text.hpp"
+#include "text/encoding.hpp"
+#include "text/json_text.hpp"
 
 #include <array>
 #include <concepts>

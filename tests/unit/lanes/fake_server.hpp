@@ -2,7 +2,7 @@
 // middle of a call. It has nothing but connections; a service's fake adds its tables.
 #pragma once
 
-#include "postgres/connection.hpp"
+#include "lanes/connection.hpp"
 
 #include <atomic>
 #include <condition_variable>

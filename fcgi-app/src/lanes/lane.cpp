@@ -1,5 +1,5 @@
 // What lanes have in common, whatever their jobs: the log of the database's state, and the problems that a job can meet.
-#include "postgres/lane.hpp"
+#include "lanes/lane.hpp"
 
 namespace app {
 namespace {

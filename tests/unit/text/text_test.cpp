@@ -1,5 +1,5 @@
 // Text: trimming, and the rule with its length and characters.
-#include "base/text.hpp"
+#include "text/text.hpp"
 
 #include "encoded.hpp"
 

@@ -1,9 +1,9 @@
 // If-Match and If-None-Match, and the headers of a document.
-#include "http/document.hpp"
+#include "content/document.hpp"
 
-#include "base/json_text.hpp"
 #include "http/etag.hpp"
 #include "http/router.hpp"
+#include "text/json_text.hpp"
 
 #include <utility>
 

@@ -1,5 +1,5 @@
 // Strict UTF-8: every code point, and the ways to write none. Percent-encoding and escaping, there and back.
-#include "base/encoding.hpp"
+#include "text/encoding.hpp"
 
 #include "encoded.hpp"
 

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "http/http.hpp"
-#include "postgres/lane.hpp"
+#include "lanes/lane.hpp"
 
 #include <algorithm>
 #include <chrono>

@@ -1,5 +1,5 @@
 // Members said once: how a value is written as JSON and as CSV by them.
-#include "base/fields.hpp"
+#include "text/fields.hpp"
 
 #include <boost/test/unit_test.hpp>
 #include <string>

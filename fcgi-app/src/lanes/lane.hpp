@@ -7,7 +7,7 @@
 
 #include "base/log.hpp"
 #include "http/http.hpp"
-#include "postgres/connection.hpp"
+#include "lanes/connection.hpp"
 
 #include <algorithm>
 #include <atomic>

@@ -1,5 +1,5 @@
 // Encodings read and written, on strings without a terminator.
-#include "base/encoding.hpp"
+#include "text/encoding.hpp"
 
 #include <charconv>
 #include <utility>

@@ -1,9 +1,9 @@
 // RapidJSON's SAX reader, so that no tree is ever built.
-#include "http/json_reader.hpp"
+#include "content/json_reader.hpp"
 
-#include "base/encoding.hpp"
-#include "base/parameter.hpp"
-#include "base/text.hpp"
+#include "text/encoding.hpp"
+#include "text/parameter.hpp"
+#include "text/text.hpp"
 
 #include <rapidjson/reader.h>
 #include <algorithm>

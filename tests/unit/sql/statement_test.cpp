@@ -1,7 +1,7 @@
 // What stands between values and PostgreSQL's text: arguments, arrays, patterns, numbers, flags and times.
-#include "postgres/statement.hpp"
+#include "sql/statement.hpp"
 
-#include "postgres/connection.hpp"
+#include "lanes/connection.hpp"
 
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>

@@ -1,5 +1,5 @@
 // Numbers as text: which are taken, and where they are kept.
-#include "base/parameter.hpp"
+#include "text/parameter.hpp"
 
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>

@@ -1,8 +1,8 @@
 // The lane: what becomes one batch and its bounds, and what the log says of an outage. The work is held by the test, never by
 // time.
-#include "postgres/lane.hpp"
+#include "lanes/lane.hpp"
 #include "fake_exchange.hpp"
-#include "postgres/fake_server.hpp"
+#include "lanes/fake_server.hpp"
 
 #include <unistd.h>
 #include <array>

@@ -2,9 +2,9 @@
 // wrong with it. Knows no resource. json_reader.cpp is the only file that knows RapidJSON. Pure functions: any thread.
 #pragma once
 
-#include "base/text.hpp"
 #include "http/http.hpp"
 #include "http/problem.hpp"
+#include "text/text.hpp"
 
 #include <optional>
 #include <span>
