@@ -135,7 +135,7 @@ help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: run start stop status build check test new
+.PHONY: run start stop status report build check test new
 run: ## Start as below, show the logs, stop on Ctrl-C (first time a few minutes, then under 10 s)
 	@$(script) local/check
 	@$(script) local/packages run build
@@ -154,6 +154,10 @@ stop: ## Let requests in flight complete, then stop everything (1 s, or as long 
 status: ## One line per part; succeeds only if all are up and /health is 200 (at once)
 	@$(script) local/status
 
+report: ## Write an HTML report of the access log with goaccess, and say where it is (at once)
+	@$(script) local/packages report
+	@$(script) local/report
+
 build: $(program) ## Compile the app to build/release/fcgi-app (a few minutes, then seconds)
 	@:
 
@@ -164,7 +168,7 @@ check: ## What an edit needs: unit tests, fast lint, the quick integration tests
 	@tests/run check
 
 test: ## Every test: unit, README, integration, browser, faults (installs what is missing; about 20 minutes)
-	@$(script) local/packages run build unit readme integration browser
+	@$(script) local/packages run build unit readme integration monitoring browser
 	@$(call compile,$(build)/fcgi-app)
 	@$(foreach folder,$(tested),$(call compile,SERVICE=$(folder) $(build)/services/$(notdir $(folder))/fcgi-app) &&) tests/run
 
@@ -189,7 +193,7 @@ readme: ## Whether the README and its companions are right: runs their commands,
 
 integration: ## The integration tests alone; likewise make browser and make faults; ONLY=… begins the names of those wanted
 integration browser faults:
-	@$(script) local/packages run build integration $(filter browser,$@)
+	@$(script) local/packages run build integration $(if $(filter integration,$@),monitoring) $(filter browser,$@)
 	@$(call compile,$(program))
 	@tests/run $(addsuffix /,$(service))$@$(addprefix :,$(ONLY))
 

@@ -333,7 +333,7 @@ class FoldersTest(LogsTest):
 
     def test_no_pid_file_and_no_socket_leads_root_astray(self):
         names = [f'run/{name}.pid' for name in (*stacks.PARTS, 'supervisor')] + [
-            'tmp/nginx.pid', 'run/app.sock', 'run/health.sock', 'run/app/app.sock', 'run/app/health.sock', 'postgres/postmaster.pid',
+            'tmp/nginx.pid', *(f'run/{name}.sock' for name in ('app', 'health', 'status', 'app/app', 'app/health', 'app/status')), 'postgres/postmaster.pid',
             f'run/.s.PGSQL.{self.stack.postgres_port}', f'run/db/.s.PGSQL.{self.stack.postgres_port}',
             f'run/db/.s.PGSQL.{self.stack.postgres_port}.lock']
         for user in ('postgres', 'www-data'):
