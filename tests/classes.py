@@ -46,15 +46,16 @@ def classes_of(module):
 
 
 def described(part, name):
-    """The classes of one file, with the marks that a class may bear: `ALONE`, where it measures time or fills the machine; `QUICK`,
-    where it is part of `make check`; `AFTER_UNIT`, where it compiles the unit tests itself; `EVERY_SERVICE`, where `make test` also
-    asks the services in examples/; `LASTS_S`, where it is much longer than most, so that it begins early; `HANGS_AFTER_S`, where it
-    hangs if it lasts so long. A file that cannot be imported is one class without a name: running it says why."""
+    """The classes of one file, with the marks that a class may bear: `CALM`, where it measures seconds, so that only few may run beside
+    it; `ALONE`, where it fills the machine, or measures less; `QUICK`, where it is part of `make check`; `AFTER_UNIT`, where it compiles
+    the unit tests itself; `EVERY_SERVICE`, where `make test` also asks the services in examples/; `LASTS_S`, where it is much longer than
+    most, so that it begins early; `HANGS_AFTER_S`, where it hangs if it lasts so long. A file that cannot be imported is one class
+    without a name: running it says why."""
     try:
         classes = classes_of(importlib.import_module(name))
     except Exception:
         return [{'name': f'{part}:{name}.'}]
-    marks = ('ALONE', 'QUICK', 'AFTER_UNIT', 'EVERY_SERVICE', 'LASTS_S', 'HANGS_AFTER_S')
+    marks = ('ALONE', 'CALM', 'QUICK', 'AFTER_UNIT', 'EVERY_SERVICE', 'LASTS_S', 'HANGS_AFTER_S')
     return [{'name': f'{part}:{name}.{value.__name__}', **{mark.lower(): getattr(value, mark) for mark in marks if hasattr(value, mark)}}
             for value in classes]
 

@@ -16,7 +16,7 @@ BACK_S = 2 * SLOW  # the supervisor's second, and the app's own start
 
 
 class EndTest(FaultTest):
-    ALONE = True  # it measures how quick the page is beside a frozen app
+    CALM = True  # it measures how quick the page is beside a frozen app
 
     def test_sigterm_under_load_loses_no_request_that_was_taken(self):
         clients = self.go_through(lambda: self.kill('app', signal.SIGTERM), same_app=False, adders=8)

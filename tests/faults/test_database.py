@@ -13,7 +13,7 @@ from stack import ROLE, sample, wait_until
 class AwayTest(FaultTest):
     """Nobody listens, or whoever listened is killed."""
 
-    ALONE = True
+    CALM = True
     LASTS_S = 50
 
     def test_absent_when_the_app_starts(self):
@@ -62,7 +62,7 @@ class FrozenTest(FaultTest):
     """What was sent is received, and never answered: no time-out of libpq's helps."""
 
     EVERY_SERVICE = True
-    ALONE = True
+    CALM = True
     LASTS_S = 40
 
     def test_all_of_it_for_seconds(self):
@@ -104,7 +104,7 @@ class FrozenTest(FaultTest):
 class RefusingTest(FaultTest):
     """It answers, but does not do what it is asked."""
 
-    ALONE = True
+    CALM = True
     LASTS_S = 90
 
     def test_read_only(self):

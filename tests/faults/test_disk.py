@@ -9,7 +9,7 @@ from stack import Stack, wait_until
 
 
 class DiskTest(FaultTest):
-    ALONE = True
+    CALM = True
 
     @classmethod
     def setUpClass(cls):

@@ -18,7 +18,7 @@ LOCAL = 'SET synchronous_commit = local; '  # what the test itself commits does 
 
 class InDoubtTest(FaultTest):
     EVERY_SERVICE = True
-    ALONE = True
+    CALM = True
     LASTS_S = 50
 
     def setUp(self):

@@ -13,7 +13,7 @@ from stack import Stack, read_bytes, sample
 
 
 class PowerCutTest(unittest.TestCase):
-    ALONE = True
+    CALM = True
 
     @classmethod
     def setUpClass(cls):

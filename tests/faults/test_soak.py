@@ -6,7 +6,7 @@ from soak import Soak
 
 
 class SoakTest(unittest.TestCase):
-    ALONE = True
+    CALM = True
 
     def test_thirty_seconds_of_faults(self):
         soak = Soak(seconds=30, seed=random.randrange(10 ** 9))

@@ -11,7 +11,7 @@ from stack import sample, wait_until
 
 
 class WebServerTest(FaultTest):
-    ALONE = True  # it measures how soon all is back
+    CALM = True  # it measures how soon all is back
 
     def test_master_killed(self):
         """Its workers hold the port; they are ended, and another master is there within a second or so."""

@@ -109,7 +109,7 @@ HALF_SENT = [  # what is sent before the peer falls silent
 
 
 class HostilePeersTest(ContractTest):
-    ALONE = True  # it measures how promptly others are answered
+    CALM = True  # it measures how promptly others are answered
 
     @classmethod
     def setUpClass(cls):

@@ -488,7 +488,7 @@ class AccessLogTest(NginxTest):
 
 
 class SlowClientsTest(NginxTest):
-    ALONE = True
+    CALM = True
 
     def assert_others_are_served(self, open_connection, count=300, seconds=3.0):
         took = []
@@ -637,7 +637,7 @@ class NoRateLimitTest(OwnStackTest):
 class AppAwayTest(OwnStackTest):
     """The page stands and every answer is a 503 that says what is known, whatever the app does."""
 
-    ALONE = True  # it measures how quick the page is, and each answer
+    CALM = True  # it measures how quick the page is, and each answer
     LASTS_S = 40
 
     def timed(self, method, path, body=None):

@@ -21,7 +21,7 @@ def another(stack, part, old):
 
 class FaultsTest(unittest.TestCase):
     EVERY_SERVICE = True
-    ALONE = True  # it measures how soon all is back
+    CALM = True  # it measures how soon all is back
     LASTS_S = 120
 
     @classmethod

@@ -1,10 +1,13 @@
 """Whether tests/run counts right, whatever its tests do: in a scratch copy with files that pass, fail, cannot be imported or die."""
+import importlib.machinery
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 HEAD = 'import os, time, unittest\n'
@@ -106,6 +109,27 @@ class RunnerTest(unittest.TestCase):
         self.assertEqual(status, 0, printed)
         with open(note, encoding='utf-8') as file:
             self.assertEqual(file.read()[-1], 'a')
+
+    def test_calm_ones_begin_when_all_others_have_begun_and_few_run_beside_them(self):
+        loader = importlib.machinery.SourceFileLoader('runner', os.path.join(TESTS, 'run'))
+        runner = importlib.util.module_from_spec(importlib.util.spec_from_loader('runner', loader))
+        with unittest.mock.patch.object(sys, 'path', [TESTS, *sys.path]):
+            loader.exec_module(runner)
+        others, calm = runner.AT_ONCE, runner.CALM_AT_ONCE
+        self.assertLess(calm, others)
+        jobs = runner.Waiting([runner.Job(f'integration:calm_{n}', None, calm=True, lasts_s=90) for n in range(calm + 1)]
+                              + [runner.Job(f'integration:other_{n}', None) for n in range(others)])
+        begun = [jobs.take(None) for _ in range(others)]
+        self.assertFalse(any('calm' in job.name for job in begun))
+        for job in begun[calm - 1:]:
+            self.assertFalse(any(map(jobs.may_begin, jobs.jobs)))
+            jobs.done(job)
+        begun = [*begun[:calm - 1], jobs.take(None)]
+        self.assertIn('calm', begun[-1].name)
+        self.assertFalse(any(map(jobs.may_begin, jobs.jobs)))
+        for job in begun:
+            jobs.done(job)
+            self.assertIn('calm', jobs.take(None).name)
 
     def test_a_part_without_a_test_has_failed_and_a_name_without_one_is_refused(self):
         status, printed = self.run_tests('faults')

@@ -478,7 +478,7 @@ class PagesTest(VisitorTest):
 class SlowSearchTest(VisitorTest):
     """A table of a million rows, made of few: each row of this test's takes a hundredth of a second to compare."""
 
-    ALONE = True  # it measures how long a search may take
+    CALM = True  # it measures how long a search may take
     ROWS = 300
 
     @classmethod
