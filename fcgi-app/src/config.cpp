@@ -53,7 +53,10 @@ Config parse_config(const Environment& environment) {
         whole_number("APP_DATABASE_CALL_MS", config.database_call_ms, 100, 15'000),
         {"APP_LOG_FILE", "must be an absolute path",
          [&](const auto& value) { return config.log_file = value, value.starts_with('/'); }},
-        {"PGPASSWORD_FILE", {}, [&](const auto& value) { return config.password_file = value, true; }},
+        {"DATABASE_URL", {}, [&](const auto& value) { return config.database_url = value, true; }},
+        {"DATABASE_PASSWORD_FILE", {}, [&](const auto& value) { return config.password_file = value, true; }},
+        {"APP_REPLICATED", "must be on or off",
+         [&](const auto& value) { return config.is_replicated = value == "on", value == "on" || value == "off"; }},
         {"ADMIN_TOKEN_FILE", "must hold a token of visible ASCII characters (! to ~) and at most one newline behind it",
          [&](const auto& value) {
              config.admin_token = read_secret(std::string(value));

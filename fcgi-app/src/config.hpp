@@ -18,9 +18,11 @@ struct Config {
     LaneLimits lane;
     std::size_t batch_max_rows = 256;  // additions in one commit
     std::chrono::milliseconds database_call_ms{2500};
+    std::string database_url;   // hosts.hpp; empty: where libpq's environment says
     std::string password_file;  // the database role's; empty: none is sent
-    std::string log_file;       // empty: the log is standard error
-    std::string admin_token;    // empty: deleting and exporting are off
+    bool is_replicated = false;
+    std::string log_file;     // empty: the log is standard error
+    std::string admin_token;  // empty: deleting and exporting are off
 };
 
 using Environment = std::map<std::string, std::string>;

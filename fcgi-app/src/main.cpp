@@ -12,10 +12,10 @@ namespace {
 using namespace app;
 
 void serve(const Config& config, Log& log, const AwaitEnd& await_end) {
-    Parts parts(log);
+    Parts parts(config, log);
     const Connections connections = connections_of(config, "visitors", book_statements());
     const auto connect = [&parts](const PostgresSettings& settings) {
-        return [&parts, settings] { return open_book(settings, parts.watchdog); };
+        return [&parts, settings] { return open_book(settings, parts.hosts, parts.watchdog); };
     };
     Store store(config.lane, config.batch_max_rows, connect(connections.usual), connect(connections.for_search),
                 parts.lanes, log);

@@ -25,8 +25,8 @@ using namespace std::chrono_literals;
 
 constexpr std::string_view help_text =
     "Settings come from the environment: the limits of .env.example; APP_LISTEN and APP_HEALTH_LISTEN, host:port\n"
-    "or unix:/path; APP_LOG_FILE, a path (none: the log is standard error); PGPASSWORD_FILE, and libpq's PGHOST,\n"
-    "PGPORT, PGDATABASE, PGUSER.\n"
+    "or unix:/path; APP_LOG_FILE, a path (none: the log is standard error); DATABASE_URL, as libpq takes it, and\n"
+    "DATABASE_PASSWORD_FILE.\n"
     "  fcgi-app               serve until SIGTERM or SIGINT; SIGHUP opens APP_LOG_FILE anew\n"
     "  fcgi-app --probe       is a running one ready? It is asked for /health; exit status 0 if it is, 1 if not\n"
     "  fcgi-app --probe=live  is it alive? Whether it answers requests that need no database; 0 if it does, 1 if not\n"
@@ -92,9 +92,9 @@ void take_no_core_from_others() {
 
 // Asks for privileges until it has been told once that they are there: to plan all statements takes long, and a connection that
 // was lost is to be back soon.
-Connect<Connection> connect_for_health(PostgresSettings settings, Watchdog& watchdog) {
-    return [&watchdog, settings = std::move(settings)]() mutable {
-        auto connection = std::make_unique<PostgresConnection>(settings, watchdog);
+Connect<Connection> connect_for_health(PostgresSettings settings, Hosts& hosts, Watchdog& watchdog) {
+    return [&hosts, &watchdog, settings = std::move(settings)]() mutable {
+        auto connection = std::make_unique<PostgresConnection>(settings, hosts, watchdog);
         settings.asks_for_privileges = false;
         return connection;
     };
@@ -158,6 +158,7 @@ Connections connections_of(const Config& config, std::string name, std::span<con
     const PostgresSettings usual{.name = std::move(name),
                                  .statements = statements,
                                  .password_file = config.password_file,
+                                 .is_replicated = config.is_replicated,
                                  .call_ms = config.database_call_ms,
                                  .statement_ms = statement_ms,
                                  .lock_ms = std::min(statement_ms, PostgresSettings().lock_ms)};
@@ -174,7 +175,8 @@ Connections connections_of(const Config& config, std::string name, std::span<con
 void respond(const Config& config, const Connections& connections, Parts& parts, const FcgiServer::Handle& answer,
              const AwaitEnd& await_end) {
     HealthLane health(health_limits, health_limits.queue_max,
-                      connect_for_health(connections.for_health, parts.watchdog), parts.lanes, check_health());
+                      connect_for_health(connections.for_health, parts.hosts, parts.watchdog), parts.lanes,
+                      check_health());
     const FcgiServerLimits health_responder_limits{.threads = 1,
                                                    .connections_max = 64,
                                                    .request_read_ms = config.server.request_read_ms,
@@ -197,10 +199,11 @@ void respond(const Config& config, const Connections& connections, Parts& parts,
 
 int run(int argc, char** argv, const ServiceText& text) {
     const auto serve = [&text](const Config& config, Log& log, const AwaitEnd& await_end) {
-        Parts parts(log);
+        Parts parts(config, log);
         const Connections connections = connections_of(config, std::string(text.name), text.statements);
-        Operations operations(config.lane, config.batch_max_rows, connector(connections.usual, parts.watchdog),
-                              connector(connections.for_search, parts.watchdog), parts.lanes, log);
+        Operations operations(config.lane, config.batch_max_rows,
+                              connector(connections.usual, parts.hosts, parts.watchdog),
+                              connector(connections.for_search, parts.hosts, parts.watchdog), parts.lanes, log);
         auto links = text.links;
         links.insert(links.end(), {{"health", "/health"}, {"openapi", "/openapi.json"}});
         const Service service{operations, config.admin_token, index_json(text.name, version, links), log};

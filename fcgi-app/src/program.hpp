@@ -5,6 +5,7 @@
 #include "base/log.hpp"
 #include "config.hpp"
 #include "fastcgi/server.hpp"
+#include "hosts/hosts.hpp"
 #include "http/router.hpp"
 #include "lanes/lane.hpp"
 #include "postgres/postgres_connection.hpp"
@@ -44,10 +45,11 @@ Connections connections_of(const Config& config, std::string name, std::span<con
 
 // What a service is made of before it is known what it answers.
 struct Parts {
-    explicit Parts(Log& log_of_all) : log(log_of_all), lanes(log_of_all) {}
+    Parts(const Config& config, Log& log_of_all) : log(log_of_all), hosts(config.database_url), lanes(log_of_all) {}
 
     Log& log;
     Watchdog watchdog;
+    Hosts hosts;
     Lanes lanes;
 };
 

@@ -23,6 +23,30 @@ PREPARE check_server AS
         WHEN current_setting('server_encoding') <> 'UTF8' THEN 'the database''s encoding must be UTF8'
     END;
 
+-- The same where a standby may take over (APP_REPLICATED).
+-- gives: wrong
+PREPARE check_replication AS
+    SELECT CASE
+        WHEN current_setting('synchronous_standby_names') = '' THEN
+            'synchronous_standby_names must name a standby, as APP_REPLICATED is on: what no standby has is lost with this server'
+        WHEN current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN
+            'synchronous_commit must be on or remote_apply, as APP_REPLICATED is on: what no standby has is lost with this server'
+    END;
+
+-- Returns once a synchronous standby has what this commits, so this server was still the primary after it was asked: whatever was
+-- read before was so. Transactional: else nothing would be committed, and nothing waited for.
+-- gives: location
+PREPARE confirm_primary AS
+    SELECT pg_logical_emit_message(true, 'confirmed', '');
+
+-- What a call that was cut may have left: a commit that waits for a standby is ended by nothing else, and keeps its locks. Its number
+-- may be another process's by now; then that is not the app's, or not older than this session.
+-- gives: ended
+PREPARE end_backend AS
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE pid = $1::int AND usename = current_user AND application_name = current_setting('application_name')
+        AND backend_start < (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid());
+
 -- What EXPLAIN does not tell of: a sequence that the role may not use, named by a statement or by a default in a table that it
 -- may add to (the one behind an identity column needs no grant); or null.
 -- gives: wrong

@@ -26,7 +26,7 @@ BREAKAGES = [
     ('compose.yaml', 'condition: service_completed_successfully', 'condition: service_started', 'depends_on must be'),
     ('compose.yaml', '    pids_limit: 256\n', '', 'pids_limit is missing'),
     ('compose.yaml', 'memswap_limit: 1g', 'memswap_limit: 2g', 'no swap'),
-    ('compose.yaml', 'PGPASSWORD_FILE: /run/password/database', 'PGPASSWORD: secret', 'must be a file in /run/secrets'),
+    ('compose.yaml', 'DATABASE_PASSWORD_FILE: /run/password/database', 'PGPASSWORD: secret', 'must be a file in /run/secrets'),
     ('compose.yaml', 'password:/run/password:ro', 'password:/run/password', 'written by migrate, read by the app'),
     ('compose.yaml', 'PGDATA: /var/lib/postgresql/data', 'PGDATA: /var/lib/data', 'must lie below the volume'),
     ('compose.yaml', 'restart: unless-stopped', 'restart: always', 'restart must be'),

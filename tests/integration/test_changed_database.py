@@ -148,10 +148,10 @@ class ConnectionsTest(DatabaseTest):
     def app_with(self, *ports):
         run = os.path.join(self.stack.state_dir, 'run')
         environment = {
-            'PATH': os.environ['PATH'], 'PGHOST': ','.join(['127.0.0.1'] * len(ports)),
-            'PGPORT': ','.join(map(str, ports)), 'PGUSER': ROLE, 'PGDATABASE': sample.NAME,
+            'PATH': os.environ['PATH'],
+            'DATABASE_URL': f'postgresql://{ROLE}@{",".join(f"127.0.0.1:{port}" for port in ports)}/{sample.NAME}',
             'APP_LISTEN': f'unix:{run}/hosts.sock',
-            'PGPASSWORD_FILE': os.path.join(self.stack.state_dir, 'secrets', 'database_password'),
+            'DATABASE_PASSWORD_FILE': os.path.join(self.stack.state_dir, 'secrets', 'database_password'),
             'APP_HEALTH_LISTEN': f'unix:{run}/hosts_health.sock'}
         binary = os.path.join(self.stack.state_dir, 'release', 'fcgi-app')
         process = subprocess.Popen([binary], env=environment, stderr=subprocess.DEVNULL)

@@ -35,8 +35,8 @@ class App:
         self.environment = {
             **{name: value for name, value in os.environ.items() if name.endswith('SAN_OPTIONS')},
             'APP_LISTEN': f'unix:{self.folder}/app.sock', 'APP_HEALTH_LISTEN': f'unix:{self.folder}/health.sock',
-            'PGHOST': os.path.join(stack.state_dir, 'run'), 'PGPORT': str(stack.postgres_port), 'PGDATABASE': sample.NAME,
-            'PGUSER': ROLE, 'PGPASSWORD_FILE': os.path.join(stack.state_dir, 'secrets', 'database_password'),
+            'DATABASE_URL': f"host='{stack.state_dir}/run' port={stack.postgres_port} dbname={sample.NAME} user={ROLE}",
+            'DATABASE_PASSWORD_FILE': os.path.join(stack.state_dir, 'secrets', 'database_password'),
             **settings}
         self.process = subprocess.Popen([self.program], env=self.environment, stderr=stderr)
 

@@ -9,6 +9,7 @@
 #include "http/router.hpp"
 #include "program.hpp"
 #include "service/operations.hpp"
+#include "service/search.hpp"
 #include "statements.hpp"
 #include "text/fields.hpp"
 #include "text/parameter.hpp"

@@ -41,6 +41,10 @@ public:
     virtual void ping() = 0;
     // Whether nobody has committed anything since this was asked last on this connection; false the first time.
     virtual bool is_unchanged() = 0;
+    // Returns once it is known that no other server had taken this one's place when it was called: what was read before was
+    // so. Where none may (confirms() is false), at once. What has been written needs it not.
+    virtual void confirm() = 0;
+    virtual bool confirms() const = 0;
 };
 
 // Makes a connection or throws DatabaseError.

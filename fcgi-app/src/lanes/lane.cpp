@@ -37,12 +37,6 @@ Problem overloaded() {
     return try_again("/problems/overloaded", "The service has more to do than it can do in time. Nothing was changed.");
 }
 
-Problem search_too_broad() {
-    return {.status = 422,
-            .type = "/problems/search-too-broad",
-            .detail = "This text is too short to be found among so many: search for 3 characters or more."};
-}
-
 Problem outcome_unknown() {
     return try_again(
         "/problems/outcome-unknown",

@@ -35,7 +35,6 @@ using Clock = std::chrono::steady_clock;
 Problem database_away(std::string detail = "The database cannot be reached just now.");
 Problem overloaded();
 Problem outcome_unknown();
-Problem search_too_broad();
 
 // What the list of lanes asks of each.
 class AnyLane {

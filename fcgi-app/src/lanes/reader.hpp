@@ -10,7 +10,6 @@
 #include "content/document.hpp"
 #include "http/http.hpp"
 #include "lanes/lane.hpp"
-#include "text/text.hpp"
 
 #include <functional>
 #include <map>
@@ -21,26 +20,6 @@ namespace app {
 
 // Whether there are questions behind the one that is being answered.
 using OthersWait = std::function<bool()>;
-
-// A search costs its own client's time. `count` gives a page and its total, `find` the same page without, which is quick where
-// many rows match; both are slow (DatabaseFault) where they take too long. Where others wait, what could not be counted in
-// time is not looked for again; what cannot be found at all for being shorter than what the index is made of (groups of three
-// characters, without accents) is a 422.
-template <class Count, class Find>
-Result<Document> search_in_time(std::string_view text, const OthersWait& others_wait, Count count, Find find) {
-    try {
-        return count();
-    } catch (const DatabaseError& error) {
-        if (error.fault != DatabaseFault::slow) throw;
-    }
-    if (others_wait()) return overloaded();
-    try {
-        return find();
-    } catch (const DatabaseError& error) {
-        if (error.fault != DatabaseFault::slow || count_beside_accents(text) >= 3) throw;
-    }
-    return search_too_broad();
-}
 
 // Two questions that compare equal get the same answer.
 template <class Question, class Database>
@@ -80,6 +59,9 @@ private:
         void fail(const Problem& problem) { answer(problem); }
     };
 
+    // A confirmation takes a commit, so it is worth a wait for more that can have the same one; not behind a slow search.
+    static constexpr std::chrono::milliseconds confirm_within{20};
+
     // Those of a batch that ask the same.
     struct Group {
         Question question;
@@ -90,21 +72,36 @@ private:
         if (!rules_.keeps || !database.is_unchanged()) known_.clear();
         std::vector<Group> groups = by_question(reads);
         ask_together(database, groups);
+        std::vector<Group*> asked;  // and not answered
+        const auto begun = Clock::now();
         for (Group& group : groups) {
-            if (rules_.is_alone(group.question)) {
-                refuse_late(group);
-                if (group.readers.empty()) continue;
-                const OthersWait others_wait = [&] { return &group != &groups.back() || lane_.others_wait(); };
-                ask_in_time([&] {
-                    known_.emplace(group.question, rules_.answer_alone(database, group.question, others_wait));
-                });
-            }
-            const auto found = known_.find(group.question);
-            for (Read* reader : group.readers) {
+            if (rules_.is_alone(group.question)) ask_alone(database, group, &group != &groups.back());
+            asked.push_back(&group);
+            if (!database.confirms() || Clock::now() - begun > confirm_within) give(database, asked);
+        }
+        give(database, asked);
+    }
+
+    void ask_alone(Database& database, Group& group, bool is_followed) {
+        refuse_late(group);
+        if (group.readers.empty()) return;
+        const OthersWait others_wait = [&] { return is_followed || lane_.others_wait(); };
+        ask_in_time(
+            [&] { known_.emplace(group.question, rules_.answer_alone(database, group.question, others_wait)); });
+    }
+
+    // One confirmation for all of them.
+    void give(Database& database, std::vector<Group*>& asked) {
+        if (asked.empty()) return;
+        database.confirm();
+        for (Group* group : asked) {
+            const auto found = known_.find(group->question);
+            for (Read* reader : group->readers) {
                 reader->answer(found != known_.end() ? found->second
                                                      : database_away("The database could not answer this just now."));
             }
         }
+        asked.clear();
     }
 
     static std::vector<Group> by_question(std::vector<Read>& reads) {

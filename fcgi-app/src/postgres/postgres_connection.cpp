@@ -3,14 +3,11 @@
 #include "postgres/postgres_connection.hpp"
 
 #include "base/secret.hpp"
+#include "hosts/libpq.hpp"
+#include "hosts/race.hpp"
 #include "machinery_statements.hpp"
 #include "text/encoding.hpp"
 
-#if __has_include(<libpq-fe.h>)
-#include <libpq-fe.h>
-#else
-#include <postgresql/libpq-fe.h>  // Debian's place
-#endif
 #include <poll.h>
 #include <algorithm>
 #include <charconv>
@@ -145,44 +142,6 @@ std::string first_line(std::string_view text) { return std::string(text.substr(0
 // A value in libpq's connection string.
 std::string conninfo_value(const std::string& value) { return '\'' + escaped(value, "'\\", '\\') + '\''; }
 
-// One of those that libpq's environment names.
-struct Host {
-    std::string name, address, port;
-};
-
-std::vector<std::string> split(const char* list) {
-    std::string_view rest = list != nullptr ? list : "";
-    std::vector<std::string> parts;
-    for (auto comma = rest.find(','); comma != rest.npos; comma = rest.find(',')) {
-        parts.emplace_back(rest.substr(0, comma));
-        rest.remove_prefix(comma + 1);
-    }
-    parts.emplace_back(rest);
-    return parts;
-}
-
-// libpq would try all of them at one go, for 2 s at least each.
-std::vector<Host> hosts() {
-    const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(PQconndefaults(), &PQconninfoFree);
-    const auto list_of = [&](std::string_view keyword) {
-        const PQconninfoOption* option = options.get();
-        while (option->keyword != nullptr && option->keyword != keyword) ++option;
-        return split(option->keyword != nullptr ? option->val : nullptr);
-    };
-    if (!options) throw DatabaseError(DatabaseFault::refused, "no memory for libpq's settings");
-    const auto names = list_of("host"), addresses = list_of("hostaddr"), ports = list_of("port");
-    const std::size_t count = std::max(names.size(), addresses.size());
-    const auto at = [&](const std::vector<std::string>& list, std::size_t i, bool one_for_all) {
-        if (list.size() == count) return list[i];
-        if (list.size() == 1 && (one_for_all || list[0].empty())) return list[0];
-        throw DatabaseError(DatabaseFault::refused, "PGHOST, PGHOSTADDR and PGPORT do not have equally many entries");
-    };
-    std::vector<Host> all;
-    for (std::size_t i = 0; i < count; ++i)
-        all.push_back({at(names, i, false), at(addresses, i, false), at(ports, i, true)});
-    return all;
-}
-
 // What the statements rely on, whatever is set for the role, the database or the server. A space in a value needs a
 // backslash.
 constexpr const char* pinned_settings[] = {
@@ -195,16 +154,24 @@ constexpr const char* pinned_settings[] = {
     "datestyle=ISO",
     "intervalstyle=postgres",
     "row_security=on",
+    "client_min_messages=warning",
 };
 
-std::string connection_string(const PostgresSettings& settings, const Host& host) {
+std::string password_of(const PostgresSettings& settings) {
+    try {
+        return read_secret(settings.password_file);
+    } catch (const std::runtime_error& error) {
+        throw DatabaseError(DatabaseFault::refused, error.what());
+    }
+}
+
+// In libpq's keywords, behind those of the host, so that these count.
+std::string conninfo_of(const PostgresSettings& settings) {
     // Keepalives and tcp_user_timeout find a host that is gone.
     std::string text =
         "client_encoding=UTF8 keepalives_idle=10 keepalives_interval=3 keepalives_count=3 tcp_user_timeout=8000";
     text += " application_name=" + conninfo_value(settings.name);
-    text += " host=" + conninfo_value(host.name) + " hostaddr=" + conninfo_value(host.address);
-    text += " port=" + conninfo_value(host.port);
-    if (!settings.password_file.empty()) text += " password=" + conninfo_value(read_secret(settings.password_file));
+    if (!settings.password_file.empty()) text += " password=" + conninfo_value(password_of(settings));
     std::string options;
     for (const char* setting : pinned_settings) options += std::string("-c ") + setting + ' ';
     options += "-c statement_timeout=" + std::to_string(settings.statement_ms.count());
@@ -213,29 +180,12 @@ std::string connection_string(const PostgresSettings& settings, const Host& host
     return text + " options=" + conninfo_value(options);
 }
 
-void wait_for(const PGconn* connection, PostgresPollingStatusType what, Clock::time_point until) {
-    pollfd server{.fd = PQsocket(connection), .events = POLLIN, .revents = 0};
-    if (what == PGRES_POLLING_WRITING) server.events = POLLOUT;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
-    if (left <= 0 || ::poll(&server, 1, static_cast<int>(left)) == 0)
-        throw DatabaseError(DatabaseFault::refused, "no connection in time to " + std::string(PQhost(connection)));
-}
-
-// Not PQconnectdb(): nothing could end that before its time.
-LibpqxxConnection connect_until(const std::string& settings, Clock::time_point until) {
-    std::unique_ptr<PGconn, decltype(&PQfinish)> connection(PQconnectStart(settings.c_str()), &PQfinish);
-    if (!connection) throw DatabaseError(DatabaseFault::refused, "no memory for a connection");
-    // libpq would print what a server says at its end between the lines of the log.
-    PQsetNoticeProcessor(
-        connection.get(), [](void*, const char*) {}, nullptr);
-    auto what = PQstatus(connection.get()) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
-    while (what == PGRES_POLLING_READING || what == PGRES_POLLING_WRITING) {
-        wait_for(connection.get(), what, until);
-        what = PQconnectPoll(connection.get());
-    }
-    if (what == PGRES_POLLING_FAILED)
-        throw DatabaseError(DatabaseFault::refused, first_line(PQerrorMessage(connection.get())));
-    return adopt(connection.release());
+// The server's warnings come in passing: the text of the last one is kept in the string that `kept` is.
+void keep_warning(void* kept, const PGresult* notice) {
+    const char* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char* text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+    if (severity != nullptr && text != nullptr && severity == std::string_view("WARNING"))
+        *static_cast<std::string*>(kept) = text;
 }
 
 }  // namespace
@@ -269,17 +219,29 @@ void throw_altered() {
 // What the connection's user does not see of libpqxx.
 class PostgresConnection::Session {
 public:
-    // All of it is done by then, or fails.
-    Session(const PostgresSettings& settings, const Host& host, Clock::time_point until, Watchdog& watchdog)
-        : watchdog_(watchdog),
+    // All of it is done by `until`, or fails.
+    Session(const PostgresSettings& settings, Race::Arrival arrival, Clock::time_point until, Hosts& hosts,
+            Watchdog& watchdog)
+        : hosts_(hosts),
+          watchdog_(watchdog),
+          host_(std::move(arrival.host)),
+          backend_(PQbackendPID(arrival.connection.get())),
+          is_replicated_(settings.is_replicated),
           call_ms_(settings.call_ms),
-          connection_(connect_until(connection_string(settings, host), until)) {
+          connection_(adopt(with_warnings(std::move(arrival.connection)))) {
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
         const Watchdog::Watch watch(watchdog_, connection_.sock(), left);
         prepare(connection_, machinery::all);
+        for (const int backend : host_.left_behind)
+            execute(machinery::end_backend::sql_name, {std::to_string(backend).c_str()});
+        hosts_.settle(host_);
         prepare(connection_, settings.statements);
         execute(machinery::allow_writes::sql_name, {});
         check(machinery::check_server::sql_name);
+        if (is_replicated_) {
+            check(machinery::check_replication::sql_name);
+            confirm();
+        }
         if (std::ranges::any_of(settings.statements,
                                 [](const Prepared& statement) { return statement.name == schema; }))
             check(schema.data());
@@ -288,7 +250,12 @@ public:
             check_privileges(settings.statements);
             check(machinery::check_sequences::sql_name);
         }
+        hosts_.prefer(host_.name);
     }
+
+    bool confirms() const { return is_replicated_; }
+
+    void confirm() { execute(machinery::confirm_primary::sql_name, {}); }
 
     bool is_open() const {
         pollfd server{.fd = connection_.sock(), .events = POLLRDHUP, .revents = 0};
@@ -297,10 +264,16 @@ public:
 
     pqxx::result execute(const char* statement, const std::vector<const char*>& arguments) {
         const Watchdog::Watch watch(watchdog_, connection_.sock(), call_ms_);
+        warning_.clear();
         try {
             if (transaction_) return run(*transaction_, statement, arguments);
             pqxx::nontransaction alone(connection_);
-            return run(alone, statement, arguments);
+            pqxx::result result = run(alone, statement, arguments);
+            refuse_warned_commit();
+            lock_timeouts_ = 0;
+            return result;
+        } catch (const DatabaseError&) {
+            throw;
         } catch (const std::exception& error) {
             fail(error);
         }
@@ -314,8 +287,11 @@ public:
             }
             work();
             const Watchdog::Watch watch(watchdog_, connection_.sock(), call_ms_);
+            warning_.clear();
             transaction_->commit();
             transaction_.reset();
+            refuse_warned_commit();
+            lock_timeouts_ = 0;
         } catch (const DatabaseError&) {
             undo();
             throw;
@@ -327,6 +303,23 @@ public:
 
 private:
     static constexpr std::string_view schema = "check_schema";
+    // So many in a row, and another host may have none: a commit that waits for a standby has its locks for ever.
+    static constexpr int lock_timeouts_max = 3;
+
+    PGconn* with_warnings(MadeConnection made) {
+        PQsetNoticeReceiver(made.get(), keep_warning, &warning_);
+        return made.release();
+    }
+
+    // A commit whose wait for a standby was cancelled is there, and PostgreSQL warns that no other host may have it.
+    void refuse_warned_commit() {
+        if (is_replicated_ && !warning_.empty()) throw lost("not confirmed: " + warning_);
+    }
+
+    DatabaseError lost(const std::string& reason) const {
+        hosts_.suspect(host_.name, backend_);
+        return {DatabaseFault::lost, reason};
+    }
 
     void undo() {
         const Watchdog::Watch watch(watchdog_, connection_.sock(), call_ms_);
@@ -359,44 +352,62 @@ private:
 
     // A server that gives up may have committed before, whatever its code says; and where there is no code, it has
     // said nothing.
-    [[noreturn]] void fail(const std::exception& error) const {
+    [[noreturn]] void fail(const std::exception& error) {
         const std::string what = first_line(error.what());
         const std::string sqlstate = sqlstate_of(error);
         const bool ended = !connection_.is_open() || what.starts_with("FATAL") || what.starts_with("PANIC");
-        if (ended || sqlstate.empty()) throw DatabaseError(DatabaseFault::lost, "the connection was lost: " + what);
+        if (ended || sqlstate.empty()) throw lost("the connection was lost: " + what);
+        const DatabaseFault fault = fault_of(sqlstate);
+        if (fault == DatabaseFault::lost) throw lost(sqlstate + ' ' + what);
         if (sqlstate == "23505") throw IdTaken(DatabaseFault::busy, sqlstate + ' ' + what);
-        throw DatabaseError(fault_of(sqlstate), sqlstate + ' ' + what);
+        lock_timeouts_ = sqlstate == "55P03" ? lock_timeouts_ + 1 : 0;
+        if (lock_timeouts_ < lock_timeouts_max || !hosts_.are_several())
+            throw DatabaseError(fault, sqlstate + ' ' + what);
+        hosts_.suspect(host_.name, backend_);
+        throw DatabaseError(DatabaseFault::refused, sqlstate + ' ' + what);
     }
 
+    Hosts& hosts_;
     Watchdog& watchdog_;
+    const Host host_;
+    const int backend_;  // the server's process
+    const bool is_replicated_;
     const std::chrono::milliseconds call_ms_;
+    int lock_timeouts_ = 0;  // in a row
+    std::string warning_;    // of the latest call
     LibpqxxConnection connection_;
     const NoNotices no_notices_{connection_};
     std::optional<pqxx::work> transaction_;
 };
 
-// Each host has its share of the time that is left, so that the last one is reached however many are silent.
-PostgresConnection::PostgresConnection(const PostgresSettings& settings, Watchdog& watchdog) {
-    const auto until = Clock::now() + settings.connect_ms;
-    const std::vector<Host> all = hosts();
-    std::string reasons;
-    for (auto host = all.begin(); host != all.end(); ++host) {
-        const auto share = (until - Clock::now()) / (all.end() - host);
+PostgresConnection::PostgresConnection(const PostgresSettings& settings, Hosts& hosts, Watchdog& watchdog) {
+    Race race(hosts.in_order(), conninfo_of(settings), Clock::now() + settings.connect_ms);
+    while (auto arrival = race.next()) {
+        const Host host = arrival->host;
         try {
-            session_ = std::make_unique<Session>(settings, *host, Clock::now() + share, watchdog);
+            session_ = std::make_unique<Session>(settings, std::move(*arrival), race.share(), hosts, watchdog);
             return;
         } catch (const std::exception& error) {
-            reasons += (reasons.empty() ? "" : "; ") + first_line(error.what());
+            race.refuse(host, error.what());
         }
     }
-    throw DatabaseError(DatabaseFault::refused, reasons);
+    throw DatabaseError(DatabaseFault::refused, race.reasons());
 }
 
 PostgresConnection::~PostgresConnection() = default;
 
 bool PostgresConnection::is_open() const { return session_->is_open(); }
 
-void PostgresConnection::ping() { call<machinery::ping_server>(); }
+bool PostgresConnection::confirms() const { return session_->confirms(); }
+
+void PostgresConnection::confirm() {
+    if (session_->confirms()) session_->confirm();
+}
+
+void PostgresConnection::ping() {
+    if (session_->confirms()) return session_->confirm();
+    call<machinery::ping_server>();
+}
 
 bool PostgresConnection::is_unchanged() {
     const auto now = call<machinery::current_snapshot>();

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/watchdog.hpp"
+#include "hosts/hosts.hpp"
 #include "lanes/connection.hpp"
 #include "sql/statement.hpp"
 
@@ -22,6 +23,7 @@ struct PostgresSettings {
     std::string name;                              // the service's, for pg_stat_activity
     std::span<const Prepared> statements;          // the service's; check_schema among them is called at once
     std::string password_file;                     // read at each connection; empty: none
+    bool is_replicated = false;                    // whether what is answered is confirmed by a standby
     std::chrono::milliseconds connect_ms{2000};    // to connect and check, whatever the number of hosts
     std::chrono::milliseconds call_ms{2500};       // a call that takes longer loses its connection
     std::chrono::milliseconds statement_ms{2200};  // PostgreSQL's statement_timeout, which keeps the connection
@@ -32,14 +34,16 @@ struct PostgresSettings {
 
 class PostgresConnection final : public Connection {
 public:
-    // Connects by libpq's environment (PGHOST, PGPORT, PGUSER, PGDATABASE; several hosts are tried one after the other), and
-    // checks what a service's promise rests on: durable commits, UTF-8, the schema, the role's privileges.
-    PostgresConnection(const PostgresSettings& settings, Watchdog& watchdog);
+    // Connects to the first host that can do what is asked of it, and checks what a service's promise rests on: durable commits,
+    // UTF-8, the schema, the role's privileges. `hosts` learns which one is good, and is told of the one that is lost.
+    PostgresConnection(const PostgresSettings& settings, Hosts& hosts, Watchdog& watchdog);
     ~PostgresConnection() override;
 
     bool is_open() const override;
     void ping() override;
     bool is_unchanged() override;
+    bool confirms() const override;
+    void confirm() override;
 
     // One round trip; outside of transact() also a transaction of its own, committed when this returns.
     template <class Statement, class... Values>
@@ -61,9 +65,9 @@ private:
 };
 
 // Makes connections of one kind.
-inline Connect<PostgresConnection> connector(PostgresSettings settings, Watchdog& watchdog) {
-    return [settings = std::move(settings), &watchdog] {
-        return std::make_unique<PostgresConnection>(settings, watchdog);
+inline Connect<PostgresConnection> connector(PostgresSettings settings, Hosts& hosts, Watchdog& watchdog) {
+    return [settings = std::move(settings), &hosts, &watchdog] {
+        return std::make_unique<PostgresConnection>(settings, hosts, watchdog);
     };
 }
 

@@ -13,11 +13,14 @@ using namespace statements;
 
 class PostgresBook final : public Book {
 public:
-    PostgresBook(const PostgresSettings& settings, Watchdog& watchdog) : connection_(settings, watchdog) {}
+    PostgresBook(const PostgresSettings& settings, Hosts& hosts, Watchdog& watchdog)
+        : connection_(settings, hosts, watchdog) {}
 
     bool is_open() const override { return connection_.is_open(); }
     void ping() override { connection_.ping(); }
     bool is_unchanged() override { return connection_.is_unchanged(); }
+    void confirm() override { connection_.confirm(); }
+    bool confirms() const override { return connection_.confirms(); }
 
     std::vector<Added> add(const std::string& batch_key, const std::vector<Addition>& additions) override {
         const auto names = array(additions, [](const Addition& addition) { return addition.name; });
@@ -131,8 +134,8 @@ private:
 
 std::span<const Prepared> book_statements() { return statements::all; }
 
-std::unique_ptr<Book> open_book(const PostgresSettings& settings, Watchdog& watchdog) {
-    return std::make_unique<PostgresBook>(settings, watchdog);
+std::unique_ptr<Book> open_book(const PostgresSettings& settings, Hosts& hosts, Watchdog& watchdog) {
+    return std::make_unique<PostgresBook>(settings, hosts, watchdog);
 }
 
 }  // namespace app

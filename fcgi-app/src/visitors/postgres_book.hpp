@@ -14,6 +14,6 @@ namespace app {
 std::span<const Prepared> book_statements();
 
 // Throws DatabaseError.
-std::unique_ptr<Book> open_book(const PostgresSettings& settings, Watchdog& watchdog);
+std::unique_ptr<Book> open_book(const PostgresSettings& settings, Hosts& hosts, Watchdog& watchdog);
 
 }  // namespace app

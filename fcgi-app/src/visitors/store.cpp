@@ -3,6 +3,7 @@
 
 #include "http/etag.hpp"
 #include "http/limits.hpp"
+#include "service/search.hpp"
 
 #include <string_view>
 
@@ -176,6 +177,7 @@ void Store::remove_each(Book& book, std::vector<Remove>& removes) {
                       {{"request_id", request.request_id}, {"id", removal.id}});
             remove.answer(std::monostate());
         } else {
+            book.confirm();
             // In doubt, it may have been removed by the first try, or may be still.
             remove.fail(refusal_of(removed));
         }

@@ -94,6 +94,7 @@ public:
     int closings() const { return closings_; }
 
     int commits = 0;
+    std::atomic<bool> is_replicated = false;
 
 protected:
     std::mutex mutex_;
@@ -121,6 +122,10 @@ public:
     bool is_unchanged() override {
         return fake_.call("is_unchanged", [&] { return std::exchange(seen_, fake_.commits) == fake_.commits; });
     }
+    void confirm() override {
+        if (confirms()) fake_.call("confirm", [] { return 0; });
+    }
+    bool confirms() const override { return fake_.is_replicated; }
 
 private:
     FakeServer& fake_;

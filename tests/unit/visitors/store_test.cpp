@@ -567,4 +567,60 @@ BOOST_AUTO_TEST_CASE(closing_answers_what_was_asked) {
     BOOST_TEST(second->response().status == 201);
 }
 
+BOOST_AUTO_TEST_CASE(every_read_is_answered_behind_a_confirmation_where_a_standby_may_take_over) {
+    Fixture it;
+    it.wait_until_connected();
+    it.ask(PageQuestion{})->response();
+    const std::size_t before = it.calls("confirm");
+    it.server.is_replicated = true;
+    const std::array<Question, 6> questions{PageQuestion{},     PageQuestion{.before = 9}, PageQuestion{.text = "a"},
+                                            VisitorQuestion{1}, StatsQuestion{},           RowsQuestion{}};
+    for (std::size_t i = 0; i < questions.size(); ++i) {
+        BOOST_TEST(it.ask(questions[i])->response().status == 200);
+        BOOST_TEST(it.calls("confirm") == before + i + 1);
+        BOOST_TEST(it.server.calls().back() == "confirm");
+    }
+}
+
+BOOST_AUTO_TEST_CASE(reads_that_came_together_share_a_confirmation) {
+    Fixture it;
+    it.wait_until_connected();
+    it.server.is_replicated = true;
+    it.server.hold();
+    const auto first = it.ask(VisitorQuestion{1});
+    it.server.wait_for_held_call();
+    std::vector<std::shared_ptr<FakeExchange>> others;
+    for (int i = 0; i < 5; ++i) others.push_back(it.ask(VisitorQuestion{i + 2}));
+    it.server.release();
+    first->response();
+    for (const auto& other : others) other->response();
+    BOOST_TEST(it.calls("confirm") == 2);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_not_confirmed_is_not_answered) {
+    Fixture it;
+    it.wait_until_connected();
+    it.server.is_replicated = true;
+    it.server.let_next_pass();
+    it.server.fail_next({DatabaseFault::busy});
+    BOOST_TEST(it.ask(VisitorQuestion{1})->response().status == 503);
+
+    const std::size_t before = it.calls("visitors 1");
+    it.server.let_next_pass();
+    it.server.fail_next({DatabaseFault::lost});
+    BOOST_TEST(it.ask(VisitorQuestion{1})->response().status == 200);  // asked again on the next connection
+    BOOST_TEST(it.calls("visitors 1") == before + 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_removal_that_finds_nothing_is_confirmed_and_one_that_does_has_its_own_commit) {
+    Fixture it;
+    it.wait_until_connected();
+    const std::int64_t id = std::stoll(body(it.add("Ada")->response()));
+    it.server.is_replicated = true;
+    BOOST_TEST(it.remove(id)->response().status == 204);
+    BOOST_TEST(it.calls("confirm") == 0);
+    BOOST_TEST(it.remove(id)->response().status == 404);
+    BOOST_TEST(it.server.calls().back() == "confirm");
+}
+
 BOOST_AUTO_TEST_SUITE_END()
