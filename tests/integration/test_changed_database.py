@@ -7,11 +7,12 @@ import json
 import os
 import signal
 import socket
-import subprocess
+import tempfile
 import time
 import unittest
 
 import stack as stacks
+from beside import App, url_of
 from contract import DATABASE_AWAY, ContractTest
 from stack import ROLE, sample, wait_until
 
@@ -144,26 +145,8 @@ class ConnectionsTest(DatabaseTest):
 
     # An app of its own with several hosts, of which some take connections and never say a word.
 
-    @contextlib.contextmanager
     def app_with(self, *ports):
-        run = os.path.join(self.stack.state_dir, 'run')
-        environment = {
-            'PATH': os.environ['PATH'],
-            'DATABASE_URL': f'postgresql://{ROLE}@{",".join(f"127.0.0.1:{port}" for port in ports)}/{sample.NAME}',
-            'APP_LISTEN': f'unix:{run}/hosts.sock',
-            'DATABASE_PASSWORD_FILE': os.path.join(self.stack.state_dir, 'secrets', 'database_password'),
-            'APP_HEALTH_LISTEN': f'unix:{run}/hosts_health.sock'}
-        binary = os.path.join(self.stack.state_dir, 'release', 'fcgi-app')
-        process = subprocess.Popen([binary], env=environment, stderr=subprocess.DEVNULL)
-        try:
-            wait_until(lambda: os.path.exists(f'{run}/hosts_health.sock'), 5 * SLOW, 'the app listens')
-            yield process
-        finally:
-            process.kill()
-            process.wait()
-            for name in ('hosts', 'hosts_health'):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(f'{run}/{name}.sock')
+        return App(self.stack, DATABASE_URL=url_of(*ports))
 
     def silent_ports(self, count):
         ports = []
@@ -173,33 +156,34 @@ class ConnectionsTest(DatabaseTest):
             ports.append(listener.getsockname()[1])
         return ports
 
-    def ask(self, method='GET', path=sample.LIST, body=b'', socket_name='hosts'):
-        start = time.monotonic()
-        answer = self.stack.fastcgi(stacks.fastcgi_params(method, path, body=body), body, socket_name)
-        return answer.status, time.monotonic() - start
-
     def test_silent_hosts_cost_one_budget_and_not_one_each(self):
-        with self.app_with(*self.silent_ports(4)) as process:
-            for asked in (('GET', sample.LIST), ('POST', sample.COLLECTION, json.dumps(sample.new('nobody hears')).encode())):
-                status, took_s = self.ask(*asked)
-                self.assertEqual(status, 503)
-                self.assertLess(took_s, 4.9 * SLOW)
-            self.assertEqual(self.ask(path='/health', socket_name='hosts_health')[0], 503)
+        with self.app_with(*self.silent_ports(4)) as app:
+            for method, path, body in (('GET', sample.LIST, b''),
+                                       ('POST', sample.COLLECTION, json.dumps(sample.new('nobody hears')).encode())):
+                start = time.monotonic()
+                self.assertEqual(app.request(method, path, body).status, 503)
+                self.assertLess(time.monotonic() - start, 4.9 * SLOW)
+            self.assertEqual(app.get('/health').status, 503)
             start = time.monotonic()
-            process.send_signal(signal.SIGTERM)
-            self.assertEqual(process.wait(10 * SLOW), 0)
+            app.process.send_signal(signal.SIGTERM)
+            self.assertEqual(app.process.wait(10 * SLOW), 0)
             self.assertLess(time.monotonic() - start, 4 * SLOW)
 
     def test_the_good_host_is_reached_also_if_it_is_the_last(self):
-        with self.app_with(*self.silent_ports(2), self.stack.postgres_port):
-            for path, socket_name in ((sample.LIST, 'hosts'), ('/health', 'hosts_health')):
-                wait_until(lambda path=path, name=socket_name: self.ask(path=path, socket_name=name)[0] == 200,
-                           10 * SLOW, f'{path} is answered')
+        with self.app_with(*self.silent_ports(3), self.stack.postgres_port) as app:
+            for path in (sample.LIST, '/health'):
+                wait_until(lambda path=path: app.get(path).status == 200, 10 * SLOW, f'{path} is answered')
 
     def test_hosts_that_refuse_cost_nothing(self):
         nobody = [stacks.free_port() for _ in range(2)]
-        with self.app_with(*nobody, self.stack.postgres_port):
-            wait_until(lambda: self.ask()[0] == 200, 2 * SLOW, 'it is answered')
+        with self.app_with(*nobody, self.stack.postgres_port) as app:
+            wait_until(lambda: app.get(sample.LIST).status == 200, 2 * SLOW, 'it is answered')
+
+    def test_the_log_has_each_host_and_its_reason(self):
+        nobody, silent = stacks.free_port(), self.silent_ports(1)[0]
+        with tempfile.NamedTemporaryFile('r') as log, App(self.stack, open(log.name, 'wb'), DATABASE_URL=url_of(nobody, silent)):
+            reasons = f'127.0.0.1:{nobody}: ', 'refused', f'127.0.0.1:{silent}: no connection in time'
+            wait_until(lambda: any(all(reason in line for reason in reasons) for line in open(log.name)), 10 * SLOW, 'it is told')
 
 
 class AlteringTest(DatabaseTest):

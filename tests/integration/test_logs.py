@@ -17,47 +17,14 @@ import threading
 import unittest
 
 import stack as stacks
+from beside import App
 from contract import ContractTest
-from stack import ROLE, fastcgi_params, fastcgi_read, fastcgi_request, sample, wait_until
+from stack import sample, wait_until
 
 SLOW = 4 if os.environ.get('SANITIZE') else 1
 LOGS = {'access': 'www-data', 'error': 'www-data', 'backend': 'www-data', 'postgres': 'postgres'}
 REQUESTS = 1200  # refused ones, of 200 bytes of log each: more than a pipe, a socket or a terminal takes
 ROTATIONS = 5
-
-
-class App:
-    """An app beside that of the shared service, with sockets of its own and the same database."""
-
-    def __init__(self, stack, stderr, **settings):
-        self.folder = tempfile.mkdtemp(prefix='v-', dir='/tmp')
-        self.program = os.path.join(stack.state_dir, 'release', 'fcgi-app')
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if name.endswith('SAN_OPTIONS')},
-            'APP_LISTEN': f'unix:{self.folder}/app.sock', 'APP_HEALTH_LISTEN': f'unix:{self.folder}/health.sock',
-            'DATABASE_URL': f"host='{stack.state_dir}/run' port={stack.postgres_port} dbname={sample.NAME} user={ROLE}",
-            'DATABASE_PASSWORD_FILE': os.path.join(stack.state_dir, 'secrets', 'database_password'),
-            **settings}
-        self.process = subprocess.Popen([self.program], env=self.environment, stderr=stderr)
-
-    def __enter__(self):
-        wait_until(lambda: self.probe('--probe=live'), 10 * SLOW, 'the app is alive')
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        shutil.rmtree(self.folder)
-
-    def probe(self, which):
-        return subprocess.run([self.program, which], env=self.environment, stderr=subprocess.DEVNULL).returncode == 0
-
-    def status(self, path):
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(5 * SLOW)
-            connection.connect(f'{self.folder}/app.sock')
-            connection.sendall(fastcgi_request(fastcgi_params('GET', path)))
-            return fastcgi_read(connection).status
 
 
 def pipe():
@@ -88,13 +55,13 @@ class StalledReaderTest(ContractTest):
 
     def refuse(self, app):
         for _ in range(REQUESTS):
-            self.assertEqual(app.status('/api/none'), 404)
+            self.assertEqual(app.get('/api/none').status, 404)
 
     def test_answers_go_on_and_what_was_dropped_is_counted_and_told(self):
         for make in (pipe, sockets, terminal):
             with self.subTest(make.__name__), self.app(make) as (app, reader):
                 self.refuse(app)
-                self.assertEqual(app.status(sample.LIST), 200)
+                self.assertEqual(app.get(sample.LIST).status, 200)
                 self.assertTrue(app.probe('--probe') and app.probe('--probe=live'))
                 self.assert_counted(reader)
 
@@ -136,7 +103,7 @@ class StalledReaderTest(ContractTest):
     def test_sighup_ends_nobody_whose_log_is_no_file(self):
         with self.app(pipe) as (app, _):
             app.process.send_signal(signal.SIGHUP)
-            wait_until(lambda: app.status('/api') == 200, 5, 'it answers')
+            wait_until(lambda: app.get('/api').status == 200, 5, 'it answers')
             self.assertIsNone(app.process.poll())
 
     def test_a_file_that_cannot_be_opened_is_named_on_standard_error_and_ends_nobody(self):
@@ -145,7 +112,7 @@ class StalledReaderTest(ContractTest):
             os.close(writer)
             line = json.loads(os.read(reader, 65536).splitlines()[0])
             self.assertEqual((line['event'], line['path']), ('log_not_opened', '/nowhere/backend.log'))
-            self.assertEqual(app.status(sample.LIST), 200)
+            self.assertEqual(app.get(sample.LIST).status, 200)
         os.close(reader)
 
 
