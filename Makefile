@@ -57,6 +57,8 @@ endif
 cxxflags   = -std=c++20 -Ifcgi-app/src -I$(build)/app $(CPPFLAGS) $(warnings) $(hardening) $(sanitizer) $(CXXFLAGS) -MMD -MP
 unit_cxxflags = -DBOOST_TEST_DYN_LINK -Itests/unit $(TEST_CXXFLAGS)
 side_cxxflags = $(TEST_CXXFLAGS)
+# The folder leaves no trace in what is built, so that one commit is one program, wherever it is built. A debugger wants to know it.
+anywhere  := $(if $(DEBUG),,-ffile-prefix-map="$$PWD"=.)
 ldflags    = -pie -Wl,-z,relro,-z,now $(sanitizer) $(LDFLAGS)
 libraries := -lfcgi -lpqxx -lpq -lpthread
 
@@ -98,7 +100,7 @@ letters    := $(filter-out --%,$(firstword -$(MAKEFLAGS)))
 only_looks := $(findstring n,$(letters))$(findstring q,$(letters))
 
 # What a build was made with. Objects depend on this file, which changes with its text alone.
-flags := $(CXX) $(cxxflags) | $(TEST_CXXFLAGS) | $(ldflags) $(libraries)
+flags := $(CXX) $(anywhere) $(cxxflags) | $(TEST_CXXFLAGS) | $(ldflags) $(libraries)
 ifneq ($(flags),$(file <$(build)/flags))
 ifdef only_looks
 .PHONY: $(build)/flags
@@ -256,7 +258,7 @@ deb: ## Make a Debian package of that in build/: service, nightly backup, logrot
 COMPOSE_FILE ?= compose.yaml
 up down logs test-containers: export COMPOSE_FILE := $(COMPOSE_FILE)
 dev: export COMPOSE_FILE := $(COMPOSE_FILE):compose.override.yaml
-.PHONY: up down logs dev test-containers sbom scan pin
+.PHONY: up down logs dev test-containers sbom scan pin release
 up: ## The same service by Docker Compose (first time some minutes, then seconds)
 	@$(script) local/secrets docker compose up --detach --build --wait
 
@@ -276,11 +278,14 @@ sbom: ## List what is built from source as SPDX: build/fcgi-app.spdx.json (at on
 	@mkdir -p build
 	@sh local/sbom >build/fcgi-app.spdx.json && echo build/fcgi-app.spdx.json
 
-scan: ## Look for known vulnerabilities with Trivy; needs internet (minutes)
+scan: ## Look for known vulnerabilities with Trivy, and Grype where it is installed; needs internet (minutes)
 	@$(script) local/scan
 
 pin: ## Write today's digests of the base images into the Dockerfiles; needs internet (at once)
 	@$(script) local/pin
+
+release: ## VERSION=1.6.0: write that version, date the CHANGELOG, commit and tag; on a clean main (at once)
+	@VERSION='$(VERSION)' $(script) local/version
 
 ##@ Tidy
 .PHONY: clean
@@ -297,7 +302,7 @@ $(build)/unit_tests: $(unit_objects) $(core_objects)
 $(build)/app/%.o: fcgi-app/src/%.cpp $(build)/flags
 	@mkdir -p $(@D)
 	$(announce)
-	$(quiet)$(CXX) $(cxxflags) -c $< -o $@
+	$(quiet)$(CXX) $(anywhere) $(cxxflags) -c $< -o $@
 
 # SQL as C++: each statement a type.
 $(build)/app/machinery_statements.hpp: sql/machinery/statements.sql
@@ -315,7 +320,7 @@ $(own)/fcgi-app: $(own_objects) $(machinery)
 $(own)/%.o: $(service)/src/%.cpp $(build)/flags
 	@mkdir -p $(@D)
 	$(announce)
-	$(quiet)$(CXX) $(call own_cxxflags,$(service)) $(cxxflags) -c $< -o $@
+	$(quiet)$(CXX) $(anywhere) $(call own_cxxflags,$(service)) $(cxxflags) -c $< -o $@
 
 $(own)/statements.hpp: $(service)/sql/statements.sql
 $(own_objects): | $(build)/app/machinery_statements.hpp $(own)/statements.hpp
@@ -324,13 +329,13 @@ endif
 $(build)/unit/%.o: tests/unit/%.cpp $(build)/flags
 	@mkdir -p $(@D)
 	$(announce)
-	$(quiet)$(CXX) $(cxxflags) $(unit_cxxflags) -c $< -o $@
+	$(quiet)$(CXX) $(anywhere) $(cxxflags) $(unit_cxxflags) -c $< -o $@
 
 # Each program of the benchmark is one file, optimised as the app is; the empty answer is given by the app's own responder.
 $(build)/bench/%.o: tests/bench/%.cpp $(build)/flags
 	@mkdir -p $(@D)
 	$(announce)
-	$(quiet)$(CXX) $(cxxflags) -c $< -o $@
+	$(quiet)$(CXX) $(anywhere) $(cxxflags) -c $< -o $@
 
 $(build)/bench/empty/empty: $(filter $(foreach folder,base http fastcgi,$(build)/app/$(folder)/%),$(core_objects))
 $(bench_built): %: %.o
@@ -346,7 +351,7 @@ run-fuzz-targets: $(fuzz_targets)
 $(build)/fuzz/%.o: tests/fuzz/%.cpp $(build)/flags
 	@mkdir -p $(@D)
 	$(announce)
-	$(quiet)$(CXX) $(cxxflags) $(side_cxxflags) -c $< -o $@
+	$(quiet)$(CXX) $(anywhere) $(cxxflags) $(side_cxxflags) -c $< -o $@
 
 $(fuzz_targets): $(build)/%: $(build)/fuzz/%.o $(core_objects)
 	$(call link,-fsanitize=fuzzer)

@@ -2,6 +2,7 @@
 integration/stack.py, so that the tests of the API run against it as they are. Knows compose.yaml's services by name."""
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -13,6 +14,8 @@ PROJECT = stacks.PROJECT
 # A first build compiles the libraries, and may wait for others that do so too.
 UP_TIMEOUT_S = 2400
 COMMAND_TIMEOUT_S = 240
+with open(os.path.join(PROJECT, 'fcgi-app', 'src', 'version.hpp'), encoding='utf-8') as _file:
+    VERSION = re.search(r'version = "([\d.]+)"', _file.read())[1]
 SERVICES = ('nginx', 'app', 'db')
 CONTAINER_OF = {'postgres': 'db', 'access': 'nginx', 'error': 'nginx', 'backend': 'app'}
 

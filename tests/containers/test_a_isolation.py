@@ -6,7 +6,7 @@ import re
 import unittest
 
 import containers
-from containers import SERVICES, docker
+from containers import SERVICES, VERSION, docker
 
 
 class IsolationTest(unittest.TestCase):
@@ -22,7 +22,7 @@ class IsolationTest(unittest.TestCase):
         """Whether a container on `network` reaches that port. The database's image has a shell; bash can do it."""
         script = f'(exec 3<>/dev/tcp/{address}/{port}) & attempt=$!; (sleep 3; kill $attempt) & wait $attempt'
         result = docker('run', '--rm', '--network', f'{self.service.name}_{network}', '--entrypoint', '/bin/bash',
-                        f'{self.service.name}-db:1.5.2', '-c', script, check=False)
+                        f'{self.service.name}-db:{VERSION}', '-c', script, check=False)
         return result.returncode == 0
 
     def test_started_in_order_and_healthy(self):

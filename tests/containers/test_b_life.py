@@ -9,7 +9,7 @@ import unittest
 
 import containers
 import stack as stacks
-from containers import SERVICES, docker
+from containers import SERVICES, VERSION, docker
 
 # Docker restarts after 0.1 s at first; the database replays its log, the app reconnects.
 BACK_S = 20
@@ -166,10 +166,10 @@ class LifeTest(unittest.TestCase):
         self.service.compose('rm', '--stop', '--force', 'app')
         # Somebody else gets its address meanwhile.
         squatter = docker('run', '--rm', '--detach', '--network', network, '--ip', before, '--entrypoint', '/bin/sleep',
-                          f'{self.service.name}-db:1.5.2', '600', check=False).stdout.strip()
+                          f'{self.service.name}-db:{VERSION}', '600', check=False).stdout.strip()
         if not squatter:
             squatter = docker('run', '--rm', '--detach', '--network', network, '--entrypoint', '/bin/sleep',
-                              f'{self.service.name}-db:1.5.2', '600').stdout.strip()
+                              f'{self.service.name}-db:{VERSION}', '600').stdout.strip()
         try:
             self.service.start(build=False)
             self.assertNotEqual(address(), before)

@@ -2,6 +2,7 @@
 is whole, `make pin` changes every line or none."""
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -9,10 +10,12 @@ import unittest
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FILES = ('compose.yaml', '.gitignore', '.dockerignore', 'fcgi-app/Dockerfile', 'fcgi-app/src/config.cpp', 'fcgi-app/src/version.hpp',
-         'nginx/Dockerfile', 'postgres/Dockerfile', 'postgres/start', 'local/name', 'local/sbom', 'local/pin', 'tests/lint_compose')
+         'nginx/Dockerfile', 'postgres/Dockerfile', 'postgres/start', 'local/name', 'local/sbom', 'local/pin', 'local/scan', 'tests/lint_compose')
 
 # file, what stands there, what somebody makes of it, what lint must say
 BREAKAGES = [
+    ('compose.yaml', 'args: { VERSION: ', 'args: { VERSION: 9', 'its build argument VERSION must be'),
+    ('nginx/Dockerfile', 'image.licenses="MIT"', 'image.license="MIT"', 'must end with the labels of OCI'),
     ('compose.yaml', '  read_only: true\n', '', 'read_only is missing'),
     ('compose.yaml', 'cap_drop: [ALL]', 'cap_drop: [NET_RAW]', 'cap_drop must be'),
     ('compose.yaml', 'no-new-privileges:true', 'no-new-privileges:false', 'no-new-privileges is missing'),
@@ -86,14 +89,31 @@ class RulesTest(unittest.TestCase):
             self.assertRegex(package['checksums'][0]['checksumValue'], r'^[0-9a-f]{64}$')
             self.assertTrue(package['licenseDeclared'])
 
+    def with_tools(self, script, **tools):
+        """Runs a script of the project with these programs, which are lines of sh, before all others."""
+        folder = os.path.join(self.project, 'tools')
+        os.makedirs(folder, exist_ok=True)
+        for name, text in tools.items():
+            with open(os.path.join(folder, name), 'w') as file:
+                file.write(f'#!/bin/sh\n{text}\n')
+            os.chmod(os.path.join(folder, name), 0o755)
+        return self.run_script(script, env={**os.environ, 'PATH': f'{folder}:{os.environ["PATH"]}'})
+
     def pin(self, answer):
         """With a docker that answers so instead of asking a registry."""
-        tools = os.path.join(self.project, 'tools')
-        os.makedirs(tools, exist_ok=True)
-        with open(os.path.join(tools, 'docker'), 'w') as file:
-            file.write(f'#!/bin/sh\n{answer}\n')
-        os.chmod(os.path.join(tools, 'docker'), 0o755)
-        return self.run_script('local/pin', env={**os.environ, 'PATH': f'{tools}:{os.environ["PATH"]}'})
+        return self.with_tools('local/pin', docker=answer)
+
+    def test_each_image_is_scanned_by_both_and_either_may_object(self):
+        docker = 'case "$*" in "compose config --images") printf "one\\ntwo\\none\\n" ;; esac'
+        for objecting in ('', 'two', 'fcgi-app.spdx.json'):
+            for scanner in ('trivy', 'grype'):
+                with self.subTest(f'{scanner} objects to {objecting}'):
+                    tools = {name: f'case "$*" in *"{objecting}") exit {int(name == scanner and objecting != "")} ;; esac' for name in ('trivy', 'grype')}
+                    result = self.with_tools('local/scan', docker=docker, **tools)
+                    self.assertEqual((result.returncode, 'nothing known' in result.stdout), (1, False) if objecting else (0, True), result)
+                    for name, image in [('trivy', ' one'), ('trivy', ' two'), ('grype', 'docker:one'), ('grype', 'docker:two'),
+                                        ('trivy', 'fcgi-app.spdx.json'), ('grype', 'fcgi-app.spdx.json')]:
+                        self.assertEqual(len(re.findall(f'(?m)^== {name} .*{image}$', result.stdout)), 1, result.stdout)
 
     def base_images(self):
         text = ''
