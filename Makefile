@@ -260,7 +260,7 @@ up down logs test-containers: export COMPOSE_FILE := $(COMPOSE_FILE)
 dev: export COMPOSE_FILE := $(COMPOSE_FILE):compose.override.yaml
 .PHONY: up down logs dev test-containers sbom scan pin release
 up: ## The same service by Docker Compose (first time some minutes, then seconds)
-	@$(script) local/secrets docker compose up --detach --build --wait
+	@$(script) local/secrets bash -p local/up --detach --wait
 
 down: ## Stop it; the data stays in its volume
 	docker compose down
@@ -269,7 +269,7 @@ logs: ## Follow its logs
 	docker compose logs --follow
 
 dev: ## As up, in the foreground, with live reload of the sources, the page and nginx's configuration
-	@$(script) local/secrets docker compose up --build
+	@$(script) local/secrets bash -p local/up
 
 test-containers: ## Test images and Compose on a Docker engine, without touching what runs (about 10 minutes)
 	@tests/containers/run

@@ -10,7 +10,7 @@ import unittest
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FILES = ('compose.yaml', '.gitignore', '.dockerignore', 'fcgi-app/Dockerfile', 'fcgi-app/src/config.cpp', 'fcgi-app/src/version.hpp',
-         'nginx/Dockerfile', 'postgres/Dockerfile', 'postgres/start', 'local/name', 'local/sbom', 'local/pin', 'local/scan', 'tests/lint_compose')
+         'nginx/Dockerfile', 'postgres/Dockerfile', 'postgres/start', 'local/name', 'local/sbom', 'local/pin', 'local/scan', 'local/up', 'tests/lint_compose')
 
 # file, what stands there, what somebody makes of it, what lint must say
 BREAKAGES = [
@@ -89,7 +89,7 @@ class RulesTest(unittest.TestCase):
             self.assertRegex(package['checksums'][0]['checksumValue'], r'^[0-9a-f]{64}$')
             self.assertTrue(package['licenseDeclared'])
 
-    def with_tools(self, script, **tools):
+    def with_tools(self, script, words=(), **tools):
         """Runs a script of the project with these programs, which are lines of sh, before all others."""
         folder = os.path.join(self.project, 'tools')
         os.makedirs(folder, exist_ok=True)
@@ -97,11 +97,48 @@ class RulesTest(unittest.TestCase):
             with open(os.path.join(folder, name), 'w') as file:
                 file.write(f'#!/bin/sh\n{text}\n')
             os.chmod(os.path.join(folder, name), 0o755)
-        return self.run_script(script, env={**os.environ, 'PATH': f'{folder}:{os.environ["PATH"]}'})
+        return self.run_script(script, *words, env={**os.environ, 'PATH': f'{folder}:{os.environ["PATH"]}'})
 
     def pin(self, answer):
         """With a docker that answers so instead of asking a registry."""
         return self.with_tools('local/pin', docker=answer)
+
+    def up(self, data, built=True):
+        """With an engine that has an older image of the database, of PostgreSQL 17, and builds one of 18. What it was told to do, and which
+        image bears the name in the end."""
+        log, tag = os.path.join(self.project, 'log'), os.path.join(self.project, 'tag')
+        with open(tag, 'w') as file:
+            file.write('of-17')
+        result = self.with_tools('local/up', docker=f"""
+            echo "$*" >>'{log}'
+            case "$*" in
+                'compose config --images') printf 'p-nginx:1.5.2\\np-db:1.5.2\\np-db:1.5.2\\n' ;;
+                'image inspect --format {{{{.Id}}}} p-db:1.5.2') cat '{tag}' ;;
+                'compose build') {'true' if built else 'exit 1'} && printf of-18 >'{tag}' ;;
+                'compose run '*) printf '18\\n{data}' ;;
+                'tag of-17 p-db:1.5.2') printf of-17 >'{tag}' ;;
+                'compose up --wait') ;;
+                *) exit 9 ;;
+            esac""", words=['--wait'])
+        with open(log) as told, open(tag) as bears:
+            return result, told.read().splitlines(), bears.read()
+
+    def test_up_never_gives_the_data_to_another_major_version(self):
+        result, told, image = self.up('17\n')
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("the data is PostgreSQL 17's, but the new base image is PostgreSQL 18: nothing was replaced", result.stderr)
+        self.assertNotIn('compose up --wait', told)
+        self.assertEqual(image, 'of-17')
+
+    def test_up_replaces_what_can_read_the_data_and_starts_where_there_is_none(self):
+        for data in ('18\n', ''):
+            result, told, image = self.up(data)
+            self.assertEqual((result.returncode, result.stderr), (0, ''))
+            self.assertEqual((told[-1], image), ('compose up --wait', 'of-18'))
+
+    def test_up_replaces_nothing_by_what_could_not_be_built(self):
+        result, told, _ = self.up('17\n', built=False)
+        self.assertEqual((result.returncode, told[-1]), (1, 'compose build'))
 
     def test_each_image_is_scanned_by_both_and_either_may_object(self):
         docker = 'case "$*" in "compose config --images") printf "one\\ntwo\\none\\n" ;; esac'
