@@ -237,14 +237,17 @@ class BodyTest(NginxTest):
 
     def test_one_more_gets_413(self):
         body = self.body(BODY_MAX_BYTES + 1)
-        for data in (post(body, f'Content-Length: {len(body)}'), post(b'', f'Content-Length: {len(body)}'),
-                     post(b'', 'Expect: 100-continue', f'Content-Length: {len(body)}'),
-                     post(b'', 'Content-Length: 9223372036854775807'),
-                     post(self.chunked(body, 4097), 'Transfer-Encoding: chunked'),
-                     post(self.chunked(body, 1000), 'Transfer-Encoding: chunked'),
-                     post(self.chunked(body, 1), 'Transfer-Encoding: chunked')):
-            with self.subTest(data[:200]):
-                self.assert_own_problem(self.raw(data), 413, instance=sample.COLLECTION)
+        sent = (post(body, f'Content-Length: {len(body)}'), post(b'', f'Content-Length: {len(body)}'),
+                post(b'', 'Expect: 100-continue', f'Content-Length: {len(body)}'),
+                post(b'', 'Content-Length: 9223372036854775807'),
+                post(self.chunked(body, 4097), 'Transfer-Encoding: chunked'),
+                post(self.chunked(body, 1000), 'Transfer-Encoding: chunked'),
+                post(self.chunked(body, 1), 'Transfer-Encoding: chunked'))
+        # Side by side: after its answer nginx waits for the rest of a body, which does not come.
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            for data, answer in zip(sent, pool.map(self.raw, sent)):
+                with self.subTest(data[:200]):
+                    self.assert_own_problem(answer, 413, instance=sample.COLLECTION)
 
     def test_a_body_in_single_bytes_arrives(self):
         body = json.dumps(sample.new('drip')).encode()
@@ -804,8 +807,8 @@ class CutTest(NginxTest):
         cls.stack = stack = stacks.Stack(start=False, rate_limit='off')
         cls.addClassCleanup(stack.remove)
         os.chmod(stack.state_dir, 0o755)
-        for folder in ('run', 'log', 'tmp'):
-            os.mkdir(os.path.join(stack.state_dir, folder))
+        for folder in ('run/app', 'log', 'tmp'):
+            os.makedirs(os.path.join(stack.state_dir, folder))
         subprocess.run([os.path.join(stacks.PROJECT, 'local', 'release'), '/bin/true'], env=stack.environment(), check=True)
         path = os.path.join(stack.state_dir, 'release', 'nginx', 'nginx.conf')
         with open(path, encoding='utf-8') as file:
