@@ -164,7 +164,7 @@ before(async () => {
   await new Promise(done => proxy.listen(0, '127.0.0.1', done));
   ORIGIN = `http://127.0.0.1:${proxy.address().port}`;
   browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    executablePath: setting('CHROMIUM'),
     args: ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
       '--disable-sync', ...(process.getuid() === 0 ? ['--no-sandbox'] : [])],
   });
