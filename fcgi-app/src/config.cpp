@@ -26,6 +26,11 @@ Parameter address(std::string name, std::string& kept) {
             }};
 }
 
+Parameter on_or_off(std::string name, bool& kept) {
+    return {std::move(name), "must be on or off",
+            [&kept](std::string_view value) { return kept = value == "on", value == "on" || value == "off"; }};
+}
+
 }  // namespace
 
 Environment environment() {
@@ -55,8 +60,7 @@ Config parse_config(const Environment& environment) {
          [&](const auto& value) { return config.log_file = value, value.starts_with('/'); }},
         {"DATABASE_URL", {}, [&](const auto& value) { return config.database_url = value, true; }},
         {"DATABASE_PASSWORD_FILE", {}, [&](const auto& value) { return config.password_file = value, true; }},
-        {"APP_REPLICATED", "must be on or off",
-         [&](const auto& value) { return config.is_replicated = value == "on", value == "on" || value == "off"; }},
+        on_or_off("APP_REPLICATED", config.is_replicated),
         {"ADMIN_TOKEN_FILE", "must hold a token of visible ASCII characters (! to ~) and at most one newline behind it",
          [&](const auto& value) {
              config.admin_token = read_secret(std::string(value));

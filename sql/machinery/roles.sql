@@ -5,6 +5,10 @@
 SELECT format('CREATE ROLE %I', name) FROM unnest(ARRAY[:'owner', :'app']) AS name
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \gexec
 
+-- Who is no superuser acts as a member of both.
+SELECT format('GRANT %I TO CURRENT_USER', name) FROM unnest(ARRAY[:'owner', :'app']) AS name
+WHERE current_setting('is_superuser') = 'off' AND NOT pg_has_role(name, 'USAGE') \gexec
+
 -- Owns the schema and changes it (migrations SET ROLE to it); nobody logs in as it.
 ALTER ROLE :"owner" NOLOGIN;
 \set comment 'Owns the schema of ' :name '; migrations run as it.'

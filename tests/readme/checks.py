@@ -129,10 +129,10 @@ def check_settings(project):
     programs.update(re.findall(r'^STATE_DIR=.*\$\{(STATE_DIR):-(\w+)\}', project.read('local/common'), re.M))
     members = {}
     for prefix, file in (('', 'config'), ('server.', 'fastcgi/server'), ('lane.', 'lanes/lane')):
-        found = re.findall(r'^ +\S+ (\w+)(?: = |\{)(\d+)\}?;', project.read(f'fcgi-app/src/{file}.hpp'), re.M)
-        members.update({prefix + name: default for name, default in found})
-    reads = re.findall(r'"(APP_\w+)", config\.([\w.]+), ', project.read('fcgi-app/src/config.cpp'))
-    app = {name: members.get(member) for name, member in reads}
+        found = re.findall(r'^ +\S+ (\w+)(?: = |\{)(\d+|false)\}?;', project.read(f'fcgi-app/src/{file}.hpp'), re.M)
+        members.update({prefix + name: 'off' if default == 'false' else default for name, default in found})
+    reads = re.findall(r'"(APP_\w+)", config\.([\w.]+)[,)]', project.read('fcgi-app/src/config.cpp'))
+    app = {name: members[member] for name, member in reads if member in members}
     for name in sorted(defaults):
         places = [place[name] for place in (programs, app) if name in place]
         if not places or set(places) != {defaults[name]}:

@@ -53,6 +53,14 @@ BOOST_DATA_TEST_CASE(each_number_is_taken_within_its_bounds_and_refused_by_name_
     }
 }
 
+BOOST_AUTO_TEST_CASE(what_is_on_or_off_is_nothing_else) {
+    BOOST_TEST(app::parse_config({{"APP_REPLICATED", "on"}}).is_replicated);
+    BOOST_TEST(!app::parse_config({{"APP_REPLICATED", "off"}}).is_replicated);
+    for (const char* bad : {"yes", "ON", "1", "on "})
+        BOOST_TEST(complaint({{"APP_REPLICATED", bad}}) ==
+                   "APP_REPLICATED=" + std::string(bad) + ": must be on or off");
+}
+
 BOOST_AUTO_TEST_CASE(nothing_set_is_every_default) {
     const app::Config config = app::parse_config({});
     BOOST_TEST(config.server.threads == 2);
