@@ -19,6 +19,7 @@ NOT_RUN = {
     'make integration ONLY=test_api_keys': 'a part of make test by itself',
     'docker compose -f compose.yaml up -d --build --wait': 'needs Docker; make test-containers does it',
     'docker compose -f compose.yaml up -d': 'needs Docker; make test-containers does it',
+    'docker compose -f compose.yaml -f compose.external-database.yaml up -d --build --wait': 'needs Docker; make test-containers does it',
     'docker compose -f compose.yaml up -d --scale app=3': 'needs Docker; make test-containers does it',
     'apt install ./build/visitors_*.deb': 'changes the machine; test_install does it in one of its own',
     'docker compose ps': 'needs Docker',
