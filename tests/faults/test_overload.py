@@ -21,7 +21,7 @@ USEFUL_LEAST = 0.7     # of the peak
 
 
 class OverloadTest(unittest.TestCase):
-    CALM = True
+    ALONE = True
 
     @classmethod
     def setUpClass(cls):

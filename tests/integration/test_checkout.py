@@ -71,7 +71,7 @@ class CheckoutTest(unittest.TestCase):
             stopped = self.run_in_copy('bash', '-p', 'local/stop', **settings)
         self.assertEqual((stopped.returncode, stack.processes()), (0, []), stopped)
         with open(os.path.join(stacks.PROJECT, 'Makefile'), encoding='utf-8') as file:
-            self.assertEqual(re.findall(r'^\t.*(?<!\$\(script\) )(?<!sh )\blocal/\w.*$', file.read(), re.M), [])
+            self.assertEqual(re.findall(r'^\t.*(?<!\$\(script\) )(?<!sh )(?<!sh -p )\blocal/\w.*$', file.read(), re.M), [])
 
     @unittest.skipUnless(os.geteuid() == 0, 'only root can be two users')
     def test_the_book_of_another_user_is_refused_and_left_as_it_is(self):

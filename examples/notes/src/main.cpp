@@ -8,10 +8,10 @@ namespace {
 using namespace app;
 
 void serve(const Config& config, Log& log, const AwaitEnd& await_end) {
-    Parts parts(log);
+    Parts parts(config, log);
     const Connections connections = connections_of(config, "notes", service_statements());
-    Operations operations(config.lane, config.batch_max_rows, connector(connections.usual, parts.watchdog),
-                          connector(connections.for_search, parts.watchdog), parts.lanes, log);
+    Operations operations(config.lane, config.batch_max_rows, connector(connections.usual, parts.hosts, parts.watchdog),
+                          connector(connections.for_search, parts.hosts, parts.watchdog), parts.lanes, log);
     const Service service{operations, config.admin_token, index_of(version), log};
     const auto answer = [&](const ExchangePtr& exchange) { route(service_routes(), service, log, exchange); };
     respond(config, connections, parts, answer, await_end);
