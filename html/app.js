@@ -153,7 +153,7 @@ function sayLater(...news) {
   if (confirmed) waiting = news;
   else say(...news);
 }
-const unsay = key => { if (said.key === key) say(); };
+const unsay = key => { if (said.key === key) say(); else if (waiting?.[0] === key) waiting = null; };
 function showStatus() {
   const { key, values } = said;
   const place = key && (NOTES[key] ?? 'list-note');
@@ -165,6 +165,8 @@ function showStatus() {
 // What the alert says. It stands where its cause is, and floats while that is out of sight.
 const alerts = new Map();   // by what they are about; the newest shows, an older one comes back when it is settled
 let shown = null;
+// Those that take the place of the hint: what is about the name, and what is no error while it is sent again by itself.
+const TONES = { tooLong: 'inline blame', forbidden: 'inline blame', outOfReach: 'inline' };
 export function raise(about, key, details) {
   alerts.delete(about);
   alerts.set(about, { key, buttons: [], home: search, place: 'list-place', ...details });
@@ -179,20 +181,16 @@ function showAlert(again = false) {
   box.replaceChildren();
   const { key, values, buttons = [], place = 'form-place', reference } = shown ?? {};
   if (box.parentElement !== $(place)) $(place).append(box);
-  box.className = key === 'outOfReach' ? 'calm' : '';   // while it is sent again by itself nothing is wrong
+  box.className = TONES[key] ?? '';
   if (shown) {
     const words = make('p', {}, ...parts(key, values));
     if (reference) words.append(' ', make('small', { textContent: t('reference', { id: reference }) }));
     box.append(words, ...buttons.map(([word, onclick]) => makeButton('secondary', t(word), onclick)));
   }
   if (focused) (box.querySelector('button') ?? before.home).focus();   // a focus must not vanish with its button
-  floatAlert();
 }
-const inSight = new Set();
-const floatAlert = () => $('alert').classList.toggle('afloat', Boolean(shown) && !inSight.has(shown.place));
 const sight = new IntersectionObserver(places => {
-  for (const { target, isIntersecting } of places) inSight[isIntersecting ? 'add' : 'delete'](target.id);
-  floatAlert();
+  for (const { target, isIntersecting } of places) target.classList.toggle('out-of-sight', !isIntersecting);
 });
 all('.place').forEach(place => sight.observe(place));
 
@@ -398,6 +396,7 @@ function showTime(row) {
   const text = printing.matches ? dated('full', row.when, row.created_at) : ago(row);
   if (row.time.textContent !== text) row.time.textContent = text;
 }
+const showTimes = () => rows.forEach(showTime);
 function showOwn(row) {
   row.li.classList.add('own');
   row.li.ariaLabel = t('yours', row);
@@ -465,7 +464,10 @@ function showForm() {
 }
 /** What stands around the rows: all of it follows from them, from the search and from the signature. */
 function showList() {
-  if (loaded || failures) list.querySelectorAll('.placeholder').forEach(item => item.remove());
+  const loading = !loaded && !failures;
+  document.body.classList.toggle('loading', loading);
+  document.body.classList.toggle('searching', Boolean(query));
+  if (!loading) list.querySelectorAll('.placeholder').forEach(item => item.remove());
   const none = !rows.length && !isUnderWay();
   list.hidden = none && list.ariaBusy !== 'true';
   list.classList.toggle('long', rows.length > ROWS_MAX);
@@ -473,7 +475,8 @@ function showList() {
   $('empty').hidden = !(loaded && none);
   $('empty').replaceChildren(...parts(shownQuery ? 'foundNone' : 'nobody', { q: shownQuery }));
   olderButton.hidden = !next;
-  $('end').hidden = !loaded || Boolean(next) || !rows.length;
+  $('end').hidden = !loaded || Boolean(next) || !rows.length || Boolean(shownQuery);
+  if (total === 0) $('days').hidden = true;   // known before the days have come
   showCount();
 }
 
@@ -504,13 +507,12 @@ function connected() {
   trouble = null;
 }
 /** Says that it is loading if that takes long; the answer takes the words back. */
-function slowly() {
+function slowly(answer) {
   const timer = setTimeout(sayLater, SLOW_MS, 'loading');
-  return () => {
+  return answer.finally(() => {
     clearTimeout(timer);
     unsay('loading');
-    if (waiting?.[0] === 'loading') waiting = null;
-  };
+  });
 }
 /** What the service would refuse to look for: no name has it. */
 const isHopeless = q => points(q) > NAME_MAX || q.includes('\0') || /^[\u0300-\u036F]+$/.test(q);
@@ -525,10 +527,9 @@ async function read(byHand = false) {
   const headers = !byHand && etag && q === shownQuery ? { 'If-None-Match': etag } : {};
   if (byHand) list.ariaBusy = 'true';
   showList();
-  const done = byHand ? slowly() : () => {};
-  const answer = isHopeless(q) ? { status: 200, body: { visitors: [], total: 0, next: null } }
-    : await ask(q ? `${VISITORS}?${new URLSearchParams({ q })}` : VISITORS, { signal, headers });
-  done();
+  const asking = isHopeless(q) ? Promise.resolve({ status: 200, body: { visitors: [], total: 0, next: null } })
+    : ask(q ? `${VISITORS}?${new URLSearchParams({ q })}` : VISITORS, { signal, headers });
+  const answer = await (byHand ? slowly(asking) : asking);
   if (signal.aborted) return;
   reading = null;
   list.ariaBusy = null;
@@ -602,9 +603,7 @@ async function readOlder() {
   const { signal } = readingOlder = new AbortController();
   const url = new URL(next, location);
   if (olderPages >= SMALL_PAGES) url.searchParams.set('limit', LARGE_PAGE);
-  const done = slowly();
-  const { status, body, reference } = await ask(url.pathname + url.search, { signal });
-  done();
+  const { status, body, reference } = await slowly(ask(url.pathname + url.search, { signal }));
   readingOlder = null;
   if (signal.aborted) return;
   if (status !== 200 || !Array.isArray(body?.visitors)) {
@@ -759,6 +758,7 @@ for (const [button, box, fill] of [['table-button', 'table', showStats], ['panel
   });
 }
 async function openPanel() {
+  $('operators').scrollIntoView({ block: 'nearest' });   // it opens below what is in view
   panel ??= await import('/operators.js').catch(() => null);
   if (panel) panel.look();
   else raise('admin', 'notLoaded', { buttons: [['again', openPanel]], place: 'token-place' });
@@ -767,7 +767,7 @@ on($('token-form'), 'submit', prevent(() => openPanel().then(() => panel?.presse
 on(document, 'visibilitychange', () => {
   clearTimeout(pollTimer);
   if (document.hidden) return;
-  rows.forEach(showTime);
+  showTimes();
   if (live()) read();
   panel?.look();
 });
@@ -778,7 +778,6 @@ on(window, 'online', () => {
   if (live()) read();
   else connected();
 });
-const showTimes = () => rows.forEach(showTime);
 on(window, 'beforeprint', showTimes);   // on paper "3 minutes ago" says nothing
 on(printing, 'change', showTimes);
 setInterval(() => { if (!document.hidden) showTimes(); }, TIMES_MS);

@@ -79,12 +79,13 @@ async function unlock(candidate) {
 }
 
 function failed(about, { status, body, reference }, again) {
-  const key = { 401: 'wrongToken', 403: 'noToken' }[status] ?? (body?.detail ? 'refused' : 'notLoaded');
+  const key = { 401: 'wrongToken', 403: 'noToken' }[status] ?? (body?.detail ? 'refused' : 'noAnswer');
   if (key === 'wrongToken' && about === 'admin') blameToken();
   raise(about, key, {
-    values: { detail: body?.detail }, buttons: key === 'notLoaded' ? [['again', again]] : [], reference,
+    values: { detail: body?.detail }, buttons: key === 'noAnswer' ? [['again', again]] : [], reference,
     home: $('unlock'), place: about === 'admin' ? 'token-place' : 'list-place',
   });
+  if (about === 'admin') $('unlock').scrollIntoView({ block: 'nearest' });   // it went down by what is said above
 }
 
 async function downloadCsv() {

@@ -52,5 +52,5 @@ async function takeBack(row) {
 function failed(row, { body, reference }) {
   const detail = body?.detail;
   const buttons = detail ? [] : [['again', () => takeBack(row)]];
-  raise('row', detail ? 'refused' : 'notLoaded', { values: { detail }, buttons, reference });
+  raise('row', detail ? 'refused' : 'noAnswer', { values: { detail }, buttons, reference });
 }

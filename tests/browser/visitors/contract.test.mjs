@@ -195,6 +195,7 @@ for (const lang of LANGUAGES) {
     assert.ok(await text.isVisible());
     assert.equal(await text.getByRole('link').getAttribute('href'), '/api/visitors');
     assert.equal(await page.getByRole('button', { name: 'Sign the book' }).isDisabled(), true);
+    for (const dead of ['English', 'Português', 'For operators']) assert.equal(await page.getByRole('button', { name: dead }).count(), 0, dead);
   });
 
   test(`${lang}: the skip link shows when it has the focus, and leads to the search`, async () => {

@@ -120,6 +120,23 @@ for (const [lang, w] of Object.entries(TEXTS)) {
   });
 }
 
+test('the panel opens in view, and what is wrong with the token stands in view with it', async () => {
+  await book(numbered(25));
+  for (const viewport of [{ width: 1280, height: 900 }, { width: 390, height: 844 }]) {
+    const page = await open('/', { viewport });
+    await shows(page, 20);
+    await page.getByRole('button', { name: 'For operators' }).click();
+    const field = page.getByLabel('Admin token'), unlock = page.getByRole('button', { name: 'Unlock' });
+    const seen = one => until(() => one.evaluate(box => box.getBoundingClientRect().bottom <= innerHeight), 'in view');
+    await seen(unlock);
+    await field.fill('wrong');
+    await field.press('Enter');
+    await alertIs(page, 'This token is not right.');
+    for (const one of [page.getByRole('alert'), field, unlock]) await seen(one);
+    await page.close();
+  }
+});
+
 test('a hidden page with the panel open asks nothing, and at once when it is seen again', async () => {
   await book(numbered(1));
   const page = await open('/#operators', { clock: true });
@@ -162,7 +179,7 @@ test('a deletion whose row went meanwhile, or whose answer was lost, ends well',
   rule('DELETE', '/api/visitors/1', { lose: true }, 1);
   await page.getByRole('button', { name: 'Delete Visitor 1, no. 1' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
-  await alertIs(page, /^That did not load\./);
+  await alertIs(page, /^The service did not answer\./);
   await page.getByRole('alert').getByRole('button', { name: 'Try again' }).click();
   await statusIs(page, 'Deleted: Visitor 1.');
   assert.equal(await focused(page), 'Lock');

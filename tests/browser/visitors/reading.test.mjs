@@ -465,22 +465,38 @@ test('new rows do not move what is being read', async () => {
 });
 
 test('a first load moves nothing: layout shift at most 0.01', async () => {
-  await book(numbered(30));
-  for (const viewport of [{ width: 1280, height: 900 }, { width: 390, height: 844 }]) {
-    for (const lang of ['en', 'pt-BR']) {
-      const page = await open(null, { viewport, lang });
-      await page.addInitScript(() => {
-        window.shift = 0;
-        new PerformanceObserver(all => { for (const one of all.getEntries()) window.shift += one.value; }).observe({ type: 'layout-shift', buffered: true });
-      });
-      await page.goto('/');
-      await shows(page, 20);
-      await page.locator('[role=img]').waitFor();
-      await page.evaluate(() => new Promise(done => { requestAnimationFrame(() => requestAnimationFrame(done)); }));
-      const shift = await page.evaluate(() => window.shift);
-      assert.ok(shift <= 0.01, `${viewport.width} ${lang}: ${shift}`);
+  const drawn = page => page.evaluate(() => new Promise(done => { requestAnimationFrame(() => requestAnimationFrame(done)); }));
+  for (const rows of [20, 2, 0]) {
+    await book(numbered(rows));
+    for (const viewport of [{ width: 1280, height: 900 }, { width: 390, height: 844 }]) {
+      for (const lang of ['en', 'pt-BR']) {
+        let listed;
+        rule('GET', '/api/stats', { hold: new Promise(done => { listed = done; }) }, 1);
+        const page = await open(null, { viewport, lang });
+        await page.addInitScript(() => {
+          window.shift = 0;
+          new PerformanceObserver(all => { for (const one of all.getEntries()) window.shift += one.value; }).observe({ type: 'layout-shift', buffered: true });
+        });
+        await page.goto('/');
+        await page.getByText(rows ? /^That is everyone|^Esses são todos/ : /^Nobody has|^Ninguém assinou/).waitFor();
+        await drawn(page);
+        listed();
+        await page.getByText(/ 30 (days|dias)/).waitFor();
+        await drawn(page);
+        const shift = await page.evaluate(() => window.shift);
+        assert.ok(shift <= 0.01, `${rows} rows, ${viewport.width} ${lang}: ${shift}`);
+      }
     }
   }
+});
+
+test('a small book leaves no hole above what follows it', async () => {
+  await book(['Ada', 'Grace']);
+  const page = await open('/', { viewport: { width: 390, height: 844 } });
+  await shows(page, 2);
+  const gap = async () => (await page.getByRole('region', { name: 'Visitors per day' }).boundingBox()).y
+    - await list(page).evaluate(one => one.getBoundingClientRect().bottom + scrollY);
+  assert.ok(await gap() < 120, `${await gap()} px`);
 });
 
 test('a total that was not counted is said as what is known', async () => {
@@ -637,6 +653,30 @@ test('a message stands where its cause is', async () => {
   await latest(page).getByRole('alert').getByText(/^That did not load\./).waitFor();
   assert.equal(await page.getByRole('alert').count(), 1);
   assert.equal(await page.getByRole('status').count(), 1);
+});
+
+test('what is said of a name, or calmly of a signature, takes the place of the hint and moves nothing', async () => {
+  await book(['Grace']);
+  for (const viewport of [{ width: 1280, height: 900 }, { width: 390, height: 844 }]) {
+    const page = await open('/', { viewport });
+    await shows(page, 1);
+    const name = page.getByRole('textbox', { name: 'Your name' }), button = page.getByRole('button', { name: 'Sign the book' });
+    const top = async one => (await one.boundingBox()).y;
+    const before = await top(button);
+    await name.fill('x'.repeat(51));
+    await name.press('Enter');
+    await alertIs(page, /^A name has at most/);
+    assert.ok(await top(page.getByRole('alert')) < before, 'it stands above the button');
+    assert.equal(await top(button), before);
+    rule('POST', '/api/visitors', { cut: true });
+    await name.fill('Ada');
+    await name.press('Enter');
+    await alertIs(page, /^The book is out of reach/);
+    assert.ok(await top(page.getByRole('alert')) < await top(button), 'it stands above the button');
+    assert.equal(await page.getByText('Signing…', { exact: true }).evaluate(one => getComputedStyle(one).clipPath), 'inset(50%)', 'one is enough for the eyes');
+    noRules();
+    await page.close();
+  }
 });
 
 test('an empty book invites, and has no chart', async () => {

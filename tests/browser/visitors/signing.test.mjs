@@ -388,6 +388,7 @@ test('a signature older than the service keeps keys is not sent by a reload', as
 test('a signature older than the service keeps keys is not sent again by itself', async () => {
   await book();
   const page = await open('/', { clock: true });
+  await page.getByText('Nobody has signed yet').waitFor();
   rule('POST', '/api/visitors', { status: 504 });
   await sign(page, 'Ada');
   await alertIs(page, new RegExp(`^${away}`));
@@ -573,7 +574,7 @@ test('Undo that is refused or gets no answer says so, and can be tried again', a
   await alertIs(page, 'The service refused this: It is too late.');
   rule('DELETE', '/api/visitors/1', { lose: true }, 1);
   await undo(page).click();
-  await alertIs(page, /^That did not load\./);
+  await alertIs(page, /^The service did not answer\./);
   await page.getByRole('region', { name: 'Latest visitors' }).getByRole('alert').getByRole('button', { name: 'Try again' }).click();
   await statusIs(page, 'Taken back.');
   await alertIs(page, '');
