@@ -1,5 +1,6 @@
 """The scripts and rules of the containers that need no engine: lint_compose finds what it shall find, the list of sources
 is whole, `make pin` changes every line or none."""
+import importlib.util
 import json
 import os
 import re
@@ -173,6 +174,73 @@ class RulesTest(unittest.TestCase):
             self.assertNotEqual(result.returncode, 0)
             self.assertIn('nothing was changed', result.stderr)
             self.assertEqual(self.base_images(), before)
+
+
+# The same for deploy/kubernetes: first what the types find, then what only the rules do. Each list is tried at once.
+MISSPELT = [
+    ('base/web.yaml', 'replicas: 2', 'replicas: "2"', "Deployment visitors: Type 'string' is not assignable to type 'number'"),
+    ('base/web.yaml', '  minAvailable: 1', '  minAvailible: 1', "PodDisruptionBudget visitors: Object literal may only specify known properties, and '\"minAvailible\"'"),
+    ('base/migrate.yaml', 'restartPolicy: Never', 'restartPolicy: never', "Job visitors-migrate-"),
+    ('base/network.yaml', 'ingress:\n    - ports: [{ port: 8080 }]', 'ingress:\n    - port: [{ port: 8080 }]', 'NetworkPolicy visitors-web: '),
+    ('base/database.yaml', 'dataDurability: required', 'dataDurability: require', 'Cluster visitors-db: '),
+    ('example/ingress.yaml', 'pathType: Prefix, ', '', 'Ingress visitors: '),
+]
+WRONG = [
+    ('base/web.yaml', 'runAsNonRoot: true', 'runAsNonRoot: false', 'visitors: must not be root'),
+    ('base/web.yaml', 'readOnlyRootFilesystem: true', 'readOnlyRootFilesystem: false', 'visitors/nginx: readOnlyRootFilesystem'),
+    ('base/web.yaml', '--probe=live] }, periodSeconds: 10', '--probe] }, periodSeconds: 10', 'app: livenessProbe must not depend on the database'),
+    ('base/web.yaml', 'name: PGPASSWORD_FILE, value: /run/password/password', 'name: PGPASSWORD, value: secret', 'PGPASSWORD must be a file'),
+    ('base/web.yaml', 'sleep: { seconds: 15 }', 'sleep: { seconds: 5 }', 'app: must not end before nginx'),
+    ('base/web.yaml', 'terminationGracePeriodSeconds: 45', 'terminationGracePeriodSeconds: 20', 'terminationGracePeriodSeconds is too short'),
+    ('base/web.yaml', 'minAvailable: 1', 'minAvailable: 2', 'PodDisruptionBudget: must leave one pod'),
+    ('base/web.yaml', 'image: visitors-app:', 'image: visitors-app:9', 'visitors/app: the image must be tagged'),
+    ('base/web.yaml', 'name: APP_REPLICATED, value: "on"', 'name: APP_REPLICATED, value: "off"', 'APP_REPLICATED must be on'),
+    ('base/migrate.yaml', 'name: visitors-migrate-', 'name: visitors-migrate-9', 'the job is named visitors-migrate-9'),
+    ('base/database.yaml', 'dataDurability: required', 'dataDurability: preferred', 'a standby must confirm each commit'),
+    ('base/database.yaml', 'postgresql:17', 'postgresql:latest', 'must name PostgreSQL\'s major version'),
+    ('base/network.yaml', 'cnpg.io/cluster: visitors-db', 'cnpg.io/cluster: visitors', 'is nobody'),
+    ('base/app.conf', 'max_conns=384', 'max_conns=38', 'base/app.conf: must be as nginx/deployment/app.conf'),
+    ('base/proxies.conf', 'real_ip_recursive on;', '', 'base/proxies.conf: must be as nginx/deployment/proxies.conf'),
+    ('example/proxies.conf', '10.244.0.0/16 1;', '10.0.0.0/8 1;', 'example/proxies.conf: must be as'),
+]
+
+
+def can_check_types():
+    return bool(importlib.util.find_spec('yaml') and shutil.which('npm'))
+
+
+@unittest.skipUnless(can_check_types(), 'python3-yaml or npm is missing')
+class KubernetesRulesTest(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.mkdtemp(prefix='v-rules-', dir='/tmp')
+        self.addCleanup(shutil.rmtree, scratch)
+        self.folder = shutil.copytree(os.path.join(PROJECT, 'deploy', 'kubernetes'), os.path.join(scratch, 'kubernetes'))
+
+    def lint(self):
+        return subprocess.run([os.path.join(PROJECT, 'tests', 'lint_kubernetes'), self.folder], capture_output=True, text=True, timeout=120)
+
+    def found(self, breakages):
+        for name, old, new, _ in breakages:
+            path = os.path.join(self.folder, name)
+            with open(path) as file:
+                text = file.read()
+            self.assertIn(old, text)
+            with open(path, 'w') as file:
+                file.write(text.replace(old, new))
+        result = self.lint()
+        self.assertEqual(result.returncode, 1, result)
+        for *_, message in breakages:
+            self.assertIn(message, result.stdout)
+
+    def test_nothing_is_wrong_with_what_is_shipped(self):
+        result = self.lint()
+        self.assertEqual((result.returncode, result.stdout), (0, ''), result)
+
+    def test_what_kubernetes_would_not_know_is_found(self):
+        self.found(MISSPELT)
+
+    def test_what_is_against_the_rules_is_found(self):
+        self.found(WRONG)
 
 
 if __name__ == '__main__':
