@@ -205,6 +205,9 @@ test('print: title, count and rows, nothing to press, black on white', async () 
   for (const text of ['Visitor book', '3 visitors, 3 today', 'Visitor 1']) assert.ok(await page.getByText(text, { exact: true }).isVisible());
   const colours = await page.locator('.row').first().evaluate(one => [getComputedStyle(one).color, getComputedStyle(document.documentElement).backgroundColor]);
   assert.deepEqual(colours, ['rgb(0, 0, 0)', 'rgb(255, 255, 255)']);
+  await page.setViewportSize({ width: 460, height: 680 });   // A5 within its margins
+  const [name] = await page.locator('.row .who').evaluateAll(all => all.map(one => one.getBoundingClientRect().width));
+  assert.ok(name >= 150, `on narrow paper a name has ${name} px`);
 });
 
 test('forced colours: what is pressed, checked and today can be told', async () => {
