@@ -1,13 +1,17 @@
-"""What the README and its companions say about this checkout, held against it: targets, settings, files, links, names, and the
-two languages against each other. Each check yields a sentence for each thing that is wrong. Runs nothing but `make help`."""
+"""What the README, docs/ and their companions say about this checkout, held against it: targets, settings, files, links, names, and
+the two languages against each other. Each check yields a sentence for each thing that is wrong. Runs nothing but `make help`."""
 import os
 import re
 import subprocess
 
-from document import Document, halves
+from document import Document
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-GUIDES = ('README.md', 'CONTRIBUTING.md', 'SECURITY.md')
+# The same in two languages.
+PAIRS = (('README.md', 'README.pt-BR.md'), ('docs/operating.md', 'docs/operating.pt-BR.md'))
+ENGLISH = ('README.md', 'docs/operating.md', 'docs/engineering.md', 'docs/design.md', 'docs/measured.md', 'docs/learned.md', 'CONTRIBUTING.md',
+           'SECURITY.md')
+GUIDES = ENGLISH + tuple(translated for _, translated in PAIRS)
 DOCUMENTS = GUIDES + ('CHANGELOG.md', 'tests/bench/README.md')
 WORKFLOW = '.github/workflows/ci.yml'
 # Not written by people, or not ours to name.
@@ -65,18 +69,22 @@ def code_of(document):
 
 
 def check_languages(project):
-    """The Portuguese half has what the English half has: headings, blocks, tables, code, links."""
-    english, portuguese = halves(project.read('README.md'))
+    """A translation has what the original has: headings, blocks, tables, code, links."""
+    for name, other_name in PAIRS:
+        yield from differences(name, Document(project.read(name)), other_name, Document(project.read(other_name)))
+
+
+def differences(name, english, other_name, portuguese):
     levels = [[level for level, _ in half.headings] for half in (english, portuguese)]
     if levels[0] != levels[1]:
-        yield f'the headings of the halves have different levels: {levels[0]} and {levels[1]}'
+        yield f'the headings of {name} and {other_name} have different levels: {levels[0]} and {levels[1]}'
     if len(english.blocks) != len(portuguese.blocks):
-        yield f'the halves have {len(english.blocks)} and {len(portuguese.blocks)} blocks'
+        yield f'{name} and {other_name} have {len(english.blocks)} and {len(portuguese.blocks)} blocks'
     for here, there in zip(english.blocks, portuguese.blocks):
         if (here.language, here.text) != (there.language, there.text):
-            yield f'the blocks of lines {here.line} and {there.line} differ'
+            yield f'the blocks of {name}, line {here.line}, and {other_name}, line {there.line}, differ'
     if len(english.tables) != len(portuguese.tables):
-        yield f'the halves have {len(english.tables)} and {len(portuguese.tables)} tables'
+        yield f'{name} and {other_name} have {len(english.tables)} and {len(portuguese.tables)} tables'
     for here, there in zip(english.tables, portuguese.tables):
         if [len(row) for row in here] != [len(row) for row in there]:
             yield f'the tables of "{here[0][0]} | {here[0][1]}" and "{there[0][0]} | {there[0][1]}" have different rows or columns'
@@ -86,15 +94,18 @@ def check_languages(project):
             if re.findall(r'\d+(?:\.\d+)?', ' '.join(row)) != re.findall(r'\d+(?:\.\d+)?', re.sub(r'(\d),(\d)', r'\1.\2', ' '.join(other))):
                 yield f'the rows "{row[0]}" and "{other[0]}" have different figures'
     for span in sorted(set(english.spans) - set(portuguese.spans)):
-        yield f'`{span}` stands in the English half only'
-    there = [link for link in portuguese.links if not link.startswith('#')]
-    here = [link for link in english.links if not link.startswith('#')]
-    if here != there:
-        yield f'the halves lead to different places: {here} and {there}'
+        yield f'`{span}` stands in {name}, but not in {other_name}'
+    here, there = ([link for link in half.links if not link.startswith('#')] for half in (english, portuguese))
+    # The first leads to the other language; what has been translated is linked so.
+    others = [os.path.basename(path) for path in (other_name, name)]
+    if [here[0], there[0]] != others:
+        yield f'the first links of {name} and {other_name} lead to {here[0]} and {there[0]}'
+    if here[1:] != [link.replace('.pt-BR.md', '.md') for link in there[1:]]:
+        yield f'{name} and {other_name} lead to different places: {here} and {there}'
 
 
 def check_targets(project):
-    """Each target that is named is there, and each that `make help` lists is named in both halves of the README."""
+    """Each target that is named is there, and each that `make help` lists is named in a guide."""
     rules = re.findall(r'^([a-z][a-z -]*):(?!=)', project.read('Makefile'), re.M)
     targets = {name for rule in rules for name in rule.split()}
     named = re.compile(r'\bmake ([a-z][a-z-]*)')
@@ -104,27 +115,26 @@ def check_targets(project):
     steps = re.sub(r'#.*', '', project.read(WORKFLOW))
     for target in sorted(set(named.findall(steps)) - targets):
         yield f'{WORKFLOW} names make {target}, which the Makefile has not'
-    for half, language in zip(halves(project.read('README.md')), ('English', 'Portuguese')):
-        said = {target for code in code_of(half) for target in named.findall(code)}
-        for target in project.help():
-            if target not in said:
-                yield f'make help lists {target}, which the {language} half of the README does not name'
+    said = {target for name in ENGLISH for code in code_of(Document(project.read(name))) for target in named.findall(code)}
+    for target in project.help():
+        if target not in said:
+            yield f'make help lists {target}, which no guide names'
 
 
 def check_settings(project):
-    """.env.example, the README's tables and the programs agree on the settings and their defaults."""
+    """.env.example, the tables of docs/operating and the programs agree on the settings and their defaults."""
     defaults = dict(re.findall(r'^(?:# )?([A-Z_]+)=(\S*)', project.read('.env.example'), re.M))
-    for half, language in zip(halves(project.read('README.md')), ('English', 'Portuguese')):
-        tables = [table for table in half.tables if table[1][0] == '`HTTP_PORT`']
+    for guide in PAIRS[1]:
+        tables = [table for table in Document(project.read(guide)).tables if table[1][0] == '`HTTP_PORT`']
         rows = {row[0].strip('`'): row[1].strip('`') for table in tables for row in table[1:]}
         for name in sorted(defaults.keys() | rows.keys()):
             shown = '' if rows.get(name) in NOTHING else rows.get(name)
             if name not in rows:
-                yield f'{name} is in .env.example, but not in the table of the {language} half'
+                yield f'{name} is in .env.example, but not in the table of {guide}'
             elif name not in defaults:
-                yield f'{name} is in the table of the {language} half, but not in .env.example'
+                yield f'{name} is in the table of {guide}, but not in .env.example'
             elif shown != defaults[name]:
-                yield f'{name} is {defaults[name] or "empty"} in .env.example, but {rows[name]} in the table of the {language} half'
+                yield f'{name} is {defaults[name] or "empty"} in .env.example, but {rows[name]} in the table of {guide}'
     programs = dict(re.findall(r'^([A-Z_]+)=\$\{\1:-(.*)\}$', project.read('local/common') + project.read('local/secrets'), re.M))
     programs.update(re.findall(r'^STATE_DIR=.*\$\{(STATE_DIR):-(\w+)\}', project.read('local/common'), re.M))
     members = {}
@@ -168,8 +178,8 @@ def check_links(project):
 
 def check_features(project):
     """Each feature in the README's table is proved by something that is named; check_files and check_targets look for it."""
-    for half in halves(project.read('README.md')):
-        for row in half.tables[0][1:]:
+    for name in PAIRS[0]:
+        for row in Document(project.read(name)).tables[0][1:]:
             proofs = re.findall(r'`([^`]+)`', row[2])
             if not proofs or not all(PATH.fullmatch(proof) or proof.startswith('make ') for proof in proofs):
                 yield f'the feature "{row[1]}" is not proved by files or targets, but by "{row[2]}"'

@@ -78,11 +78,3 @@ def table_of(paragraph):
     rows = [re.split(r'(?<!\\)\|', line.strip())[1:-1] for line in paragraph.strip().splitlines()]
     return [[cell.strip() for cell in row] for row in rows[:1] + rows[2:]]
 
-
-def halves(text):
-    """The documents before and behind the one line `---` outside of blocks."""
-    lines = text.splitlines()
-    cuts = [number for number, line in Document(text).prose if line == '---']
-    if len(cuts) != 1:
-        raise ValueError(f'one line `---` parts the languages; there are {len(cuts)}')
-    return Document('\n'.join(lines[:cuts[0] - 1])), Document('\n'.join(lines[cuts[0]:]), cuts[0] + 1)

@@ -1,4 +1,4 @@
-"""Runs the commands that README.md and CONTRIBUTING.md show, from top to bottom as a reader would, in a checkout and on ports of
+"""Runs the commands that README.md, docs/ and CONTRIBUTING.md show, from top to bottom as a reader would, in a checkout and on ports of
 their own, and compares what they print with what is shown (shown.py). What is not run is listed here, with the reason."""
 import os
 import shutil
@@ -22,6 +22,7 @@ NOT_RUN = {
     'docker compose -f compose.yaml -f compose.external-database.yaml up -d --build --wait': 'needs Docker; make test-containers does it',
     'docker compose -f compose.yaml up -d --scale app=3': 'needs Docker; make test-containers does it',
     'apt install ./build/visitors_*.deb': 'changes the machine; test_install does it in one of its own',
+    'make new NAME=orders DIR=../orders': 'would write beside the checkout; test_new does it in a folder of its own',
     'docker compose ps': 'needs Docker',
     'gdb -p $(cat var/run/app.pid)': 'needs a debugger; that the pid is the app\'s is a test of make start',
 }
@@ -29,7 +30,8 @@ NOT_RUN = {
 PROGRAMS = ('docker ', 'gdb ', 'curl ', 'grep ', 'openssl ', 'psql ', '(', 'tests/', 'build/', 'local/', 'python3 ', 'sudo ', 'apt')
 # They stay in the foreground.
 STAYING = {'make run'}
-# A message in the README's table of troubles: what brings it about.
+OPERATING = 'docs/operating.md'
+# A message in its table of troubles: what brings it about.
 TROUBLES = {
     'port {http_port} is in use; choose another HTTP_PORT': {},
     'port {postgres_port} is in use; choose another POSTGRES_PORT': {'HTTP_PORT': stacks.free_port()},
@@ -108,10 +110,9 @@ class Checkout:
 
 
 def guides():
-    """What is looked at; the Portuguese half has the same blocks."""
+    """What is looked at; the translations have the same blocks."""
     project = checks.Project()
-    return {'README.md': document.halves(project.read('README.md'))[0],
-            **{name: document.Document(project.read(name)) for name in checks.GUIDES[1:]}}
+    return {name: document.Document(project.read(name)) for name in checks.ENGLISH}
 
 
 class CommandsTest(unittest.TestCase):
@@ -137,8 +138,7 @@ class CommandsTest(unittest.TestCase):
         with Checkout() as checkout:
             comparison = shown.Comparison()
             for name in guides():
-                text = checkout.text(name)
-                guide = document.halves(text)[0] if name == 'README.md' else document.Document(text)
+                guide = document.Document(checkout.text(name))
                 for block in guide.blocks:
                     for command in block.commands():
                         with self.subTest(f'{name}, line {block.line}: {command.words()}'):
@@ -149,7 +149,7 @@ class CommandsTest(unittest.TestCase):
                             differences = [comparison.difference(block.text, line) for line in lines]
                             if None not in differences:
                                 self.fail(differences[-1])
-                if name == 'README.md':
+                if name == OPERATING:
                     self.check_what_stayed(checkout)
                     self.make_trouble(checkout, guide)
 
@@ -176,7 +176,7 @@ class CommandsTest(unittest.TestCase):
             self.fail(difference)
 
     def check_what_stayed(self, checkout):
-        """The README stops what `make run` started, and starts it anew: the one ends, and the other goes on."""
+        """It stops what `make run` started, and starts it anew: the one ends, and the other goes on."""
         for process, output in checkout.staying:
             with self.subTest('what stayed ends when it is stopped from elsewhere'):
                 self.assertEqual(process.wait(30), 0)
@@ -189,7 +189,7 @@ class CommandsTest(unittest.TestCase):
             self.assertEqual(status, 0, printed)
 
     def make_trouble(self, checkout, guide):
-        """The service runs; a second one says what the last table of the README says it does."""
+        """The service runs; a second one says what its last table says it does."""
         ports = {'http_port': checkout.stack.port, 'postgres_port': checkout.stack.postgres_port}
         troubles = {message.format(**ports): changes for message, changes in TROUBLES.items()}
         messages = [row[0] for row in guide.tables[-1][1:] if row[0].startswith('`')]
