@@ -941,7 +941,7 @@ class ConfigurationTest(unittest.TestCase):
         self.assertEqual(having, ['headers.conf'])
 
     def test_the_times_that_are_shipped(self):
-        """TimeoutsTest has others; these are what the comments, the README and the app's own limits rest on."""
+        """TimeoutsTest has others; these are what the comments, the documents and the app's own limits rest on."""
         found = {}
         for path, _, names in os.walk(os.path.join(stacks.PROJECT, 'nginx')):
             for name in names:
