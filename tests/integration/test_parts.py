@@ -1,14 +1,19 @@
 """The app and nginx on machines of their own (PARTS, APP_SERVERS, APP_LISTEN), here with folders and ports of their own: each is started,
 told of, and stopped alone, and nginx finds those apps that are there."""
+import concurrent.futures
+import itertools
+import signal
+import threading
 import unittest
 
 import stack as stacks
 from beside import SLOW, url_of
+from contract import OUTCOME_UNKNOWN
 from stack import Stack, free_port, sample, wait_until
 
 
 class PartsTest(unittest.TestCase):
-    LASTS_S = 30
+    LASTS_S = 60
 
     @classmethod
     def setUpClass(cls):
@@ -50,6 +55,75 @@ class PartsTest(unittest.TestCase):
             self.assertEqual(self.web.get('/health').status, 200)
         finally:
             self.make(self.apps[0], 'start')
+
+    def add(self, count):
+        return [self.web.post(sample.COLLECTION, sample.new(f'to be removed {number}')).json()['id'] for number in range(count)]
+
+    def test_a_deletion_goes_to_the_app_that_is_there(self):
+        ids = self.add(60)
+        self.make(self.apps[0], 'stop')
+        try:
+            answers = [self.web.as_admin('DELETE', sample.item(id_)) for id_ in ids]
+            self.assertEqual([answer.status for answer in answers], [204] * 60)
+            for method, status in [('PUT', 405), ('BREW', 405), ('TRACE', 405)] * 4:
+                self.assertEqual(self.web.request(method, sample.LIST).status, status)
+        finally:
+            self.make(self.apps[0], 'start')
+        lines = {line['request_id']: line for line in self.web.log('access')}
+        lines = [lines[answer.headers['X-Request-Id']] for answer in answers]
+        self.assertEqual({line['status'] for line in lines}, {204})
+        statuses = {line['upstream_status'] for line in lines}
+        self.assertTrue({'204', '502 : 204'} >= statuses > {'204'}, statuses)
+
+    def test_a_deletion_that_was_sent_is_sent_to_no_other(self):
+        ids = self.add(8)
+        self.apps[0].kill('app', signal.SIGSTOP)
+        try:
+            with concurrent.futures.ThreadPoolExecutor(len(ids)) as pool:
+                answers = list(pool.map(lambda id_: self.web.as_admin('DELETE', sample.item(id_)), ids))
+        finally:
+            self.apps[0].kill('app', signal.SIGCONT)
+        unknown = [answer for answer in answers if answer.status != 204]
+        self.assertEqual({(answer.status, answer.json()['type']) for answer in unknown}, {(503, OUTCOME_UNKNOWN)})
+        done_by_the_other = {line.get('request_id') for line in self.apps[1].log('backend') if line.get('event') == sample.REMOVED}
+        for answer in unknown:
+            self.assertNotIn(answer.headers['X-Request-Id'], done_by_the_other)
+            line = self.web.log_of('access', answer.headers['X-Request-Id'])
+            self.assertEqual([(each['status'], each['upstream_status']) for each in line], [(503, '504')])
+
+    def test_apps_that_are_restarted_in_turn_fail_no_request(self):
+        """Of any method; the next one when nginx asks the one before again."""
+        faults, rounds, ended = [], itertools.count(), threading.Event()
+
+        def ask(client, *request, **more):
+            answer = client.request(*request, **more)
+            if answer.status >= 500:
+                faults.append((*request, answer.status, answer.body))
+            return answer
+
+        def go_on(number):
+            with self.web.client() as client:
+                while not ended.is_set():
+                    added = ask(client, 'POST', sample.COLLECTION, body=sample.new(f'in turn {number} {next(rounds)}'))
+                    ask(client, 'GET', sample.LIST)
+                    if added.status == 201:
+                        ask(client, 'DELETE', sample.item(added.json()['id']), {'Authorization': f'Bearer {self.web.token}'})
+
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            asking = [pool.submit(go_on, number) for number in range(4)]
+            try:
+                for app in self.apps:
+                    self.make(app, 'stop')
+                    asked = len(app.log('backend'))
+                    self.make(app, 'start')
+                    wait_until(lambda: any(line.get('event') == sample.ADDED for line in app.log('backend')[asked:]),
+                               10 * SLOW, 'nginx asks it again')
+            finally:
+                ended.set()
+            for each in asking:
+                each.result()
+        self.assertEqual(faults, [])
+        self.assertGreater(next(rounds), 100)
 
     def test_without_any_app_it_says_so_and_finds_it_again(self):
         for app in self.apps:
