@@ -194,6 +194,17 @@ test('search waits for the last key, and a newer one ends the older request', as
   assert.deepEqual(askedFor('GET', '/api/visitors?q=').map(one => one.path), ['/api/visitors?q=ada', '/api/visitors?q=grace']);
 });
 
+test('those found are not said to be everyone', async () => {
+  await book(['Ada', 'Grace']);
+  const page = await open('/?q=ada');
+  await shows(page, 1);
+  const everyone = page.getByText('That is everyone.');
+  assert.equal(await everyone.isVisible(), false);
+  await page.getByRole('searchbox').press('Escape');
+  await shows(page, 2);
+  assert.equal(await everyone.isVisible(), true);
+});
+
 test('a search of white space is none; one longer than any name finds nothing without asking', async () => {
   await book(['Ada']);
   const page = await open('/', { clock: true });
