@@ -101,18 +101,11 @@ class FrozenTest(FaultTest):
         return False
 
 
-class RefusingTest(FaultTest):
-    """It answers, but does not do what it is asked."""
+class LockedTest(FaultTest):
+    """It answers, but a table is not free."""
 
     CALM = True
-    LASTS_S = 90
-
-    def test_read_only(self):
-        def end():
-            self.configure('SET default_transaction_read_only = off; ALTER SYSTEM RESET default_transaction_read_only')
-
-        self.go_through(lambda: self.configure('ALTER SYSTEM SET default_transaction_read_only = on'), end,
-                        suffers=('add', 'delete'), holds_s=2)
+    LASTS_S = 25
 
     def test_a_table_locked(self):
         for table, suffering in sample.LOCKED.items():
@@ -126,6 +119,20 @@ class RefusingTest(FaultTest):
         locks = []
         self.go_through(lambda: locks.append(self.stack.locked(sample.TABLE)), lambda: locks.pop().close(),
                         suffers=API, holds_s=6, readers=6)
+
+
+class RefusingTest(FaultTest):
+    """It answers, but does not do what it is asked."""
+
+    CALM = True
+    LASTS_S = 60
+
+    def test_read_only(self):
+        def end():
+            self.configure('SET default_transaction_read_only = off; ALTER SYSTEM RESET default_transaction_read_only')
+
+        self.go_through(lambda: self.configure('ALTER SYSTEM SET default_transaction_read_only = on'), end,
+                        suffers=('add', 'delete'), holds_s=2)
 
     def test_connections_used_up(self):
         """Others have taken every slot that the app may have, and its own connections are lost."""

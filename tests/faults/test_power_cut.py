@@ -14,6 +14,7 @@ from stack import Stack, read_bytes, sample
 
 class PowerCutTest(unittest.TestCase):
     CALM = True
+    LASTS_S = 25
 
     @classmethod
     def setUpClass(cls):

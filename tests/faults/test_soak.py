@@ -7,6 +7,7 @@ from soak import Soak
 
 class SoakTest(unittest.TestCase):
     CALM = True
+    LASTS_S = 45
 
     def test_thirty_seconds_of_faults(self):
         soak = Soak(seconds=30, seed=random.randrange(10 ** 9))

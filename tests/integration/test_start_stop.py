@@ -220,6 +220,8 @@ class CommandsTest(unittest.TestCase):
 
 
 class TwoCopiesTest(unittest.TestCase):
+    LASTS_S = 20
+
     def test_two_copies_run_side_by_side_and_do_not_touch_each_other(self):
         def texts(stack):
             return [text for text, in stack.sql(f'SELECT {sample.TEXT} FROM {sample.TABLE}')]

@@ -12,6 +12,8 @@ NOTES = os.path.join('examples', 'notes')
 
 
 class ServicesTest(unittest.TestCase):
+    LASTS_S = 20
+
     @classmethod
     def setUpClass(cls):
         cls.stack = stacks.Stack(SERVICE=NOTES)
