@@ -169,7 +169,7 @@ check: ## What an edit needs: unit tests, fast lint, the quick integration tests
 	@tests/lint fast
 	@tests/run check
 
-test: ## Every test: unit, README, integration, browser, faults (installs what is missing; about 20 minutes)
+test: ## Every test: unit, README, integration, browser, faults (installs what is missing; about 7 minutes on two cores)
 	@$(script) local/packages run build unit readme integration monitoring browser
 	@$(call compile,$(build)/fcgi-app)
 	@$(foreach folder,$(tested),$(call compile,SERVICE=$(folder) $(build)/services/$(notdir $(folder))/fcgi-app) &&) tests/run

@@ -75,8 +75,14 @@ class PartsTest(unittest.TestCase):
         statuses = {line['upstream_status'] for line in lines}
         self.assertTrue({'204', '502 : 204'} >= statuses > {'204'}, statuses)
 
+    def await_first_is_asked(self):
+        """nginx leaves out for 2 s who failed, in the test before."""
+        before = len(self.apps[0].log_lines('backend'))
+        wait_until(lambda: self.add(2) and len(self.apps[0].log_lines('backend')) > before, 10 * SLOW, 'nginx asks the first one')
+
     def test_a_deletion_that_was_sent_is_sent_to_no_other(self):
         ids = self.add(8)
+        self.await_first_is_asked()
         self.apps[0].kill('app', signal.SIGSTOP)
         try:
             with concurrent.futures.ThreadPoolExecutor(len(ids)) as pool:
