@@ -365,7 +365,8 @@ export function keepOwn() {
 
 // Rows.
 let rows = [];         // newest first: { id, name, created_at, when, li, … }
-let loaded = false;    // a first page has been shown
+let listPhase = 'loading';   // then 'shown', for good; before it 'missing' while the first load has failed
+const isShown = () => listPhase === 'shown';
 let shownQuery = '';   // the search that the rows answer
 let next = null;       // the path of the next older page
 let newest = 0;        // the newest id of the last page that came: tells others' signatures from older rows
@@ -464,18 +465,17 @@ function showForm() {
 }
 /** What stands around the rows: all of it follows from them, from the search and from the signature. */
 function showList() {
-  const loading = !loaded && !failures;
-  document.body.classList.toggle('loading', loading);
+  document.body.dataset.list = listPhase;
   document.body.classList.toggle('searching', Boolean(query));
-  if (!loading) list.querySelectorAll('.placeholder').forEach(item => item.remove());
+  if (listPhase !== 'loading') list.querySelectorAll('.placeholder').forEach(item => item.remove());
   const none = !rows.length && !isUnderWay();
   list.hidden = none && list.ariaBusy !== 'true';
   list.classList.toggle('long', rows.length > ROWS_MAX);
   list.classList.toggle('wide', String(rows[0]?.id ?? '').length > NARROW_DIGITS);
-  $('empty').hidden = !(loaded && none);
+  $('empty').hidden = !(isShown() && none);
   $('empty').replaceChildren(...parts(shownQuery ? 'foundNone' : 'nobody', { q: shownQuery }));
   olderButton.hidden = !next;
-  $('end').hidden = !loaded || Boolean(next) || !rows.length || Boolean(shownQuery);
+  $('end').hidden = !isShown() || Boolean(next) || !rows.length || Boolean(shownQuery);
   if (total === 0) $('days').hidden = true;   // known before the days have come
   showCount();
 }
@@ -497,7 +497,7 @@ function changed() {
 /** What comes by itself may fail: the list stays, with its time. Said once. */
 function stale() {
   const key = navigator.onLine ? 'stale' : 'offline';
-  if (!loaded || trouble === key) return;
+  if (!isShown() || trouble === key) return;
   trouble = key;
   sayLater(key, { time: listedAt });
 }
@@ -540,18 +540,19 @@ async function read(byHand = false) {
 }
 function readBadly({ body, reference }, byHand) {
   failures += 1;
+  if (!isShown()) listPhase = 'missing';
   if (!byHand) stale();
   else if (body?.type === '/problems/search-too-broad') raise('load', 'refused', { values: body });
-  else raise('load', loaded ? 'notLoaded' : 'noVisitors', { buttons: [['again', () => read(true)]], reference });
+  else raise('load', isShown() ? 'notLoaded' : 'noVisitors', { buttons: [['again', () => read(true)]], reference });
   showList();
 }
 function readWell({ status, headers, body }, q, day) {
-  const searched = q !== shownQuery || !loaded;
+  const searched = q !== shownQuery || !isShown();
   failures = 0;
   listedAt = new Date(now());
   settle('load');
   connected();
-  if (!loaded && kept('own')) loadRemoval();
+  if (!isShown() && kept('own')) loadRemoval();
   if (status === 200) {
     etag = headers?.get('etag');
     if (!q) total = body.total;
@@ -586,8 +587,8 @@ function merge(page, q, searched) {
     !(isUnderWay() && name === (signature.name || `Visitor_${id}`)));
   newest = page.visitors[0]?.id ?? 0;
   shownQuery = q;
-  if (!loaded) later(makeDates);
-  loaded = true;
+  if (!isShown()) later(makeDates);
+  listPhase = 'shown';
   showRows([...visitors, ...tail], searched ? 'row' : 'row fresh');
   showForm();
   if (fresh.length) sayLater('came', { n: fresh.length, name: fresh[0].name });
