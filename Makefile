@@ -170,7 +170,7 @@ check: ## What an edit needs: unit tests, fast lint, the quick integration tests
 	@tests/run check
 
 test: ## Every test: unit, README, integration, browser, faults (installs what is missing; about 7 minutes on two cores)
-	@$(script) local/packages run build unit readme integration monitoring browser
+	@$(script) local/packages run build unit readme integration monitoring kubernetes browser
 	@$(call compile,$(build)/fcgi-app)
 	@$(foreach folder,$(tested),$(call compile,SERVICE=$(folder) $(build)/services/$(notdir $(folder))/fcgi-app) &&) tests/run
 
@@ -195,7 +195,7 @@ readme: ## Whether the README and its companions are right: runs their commands,
 
 integration: ## The integration tests alone; likewise make browser and make faults; ONLY=… begins the names of those wanted
 integration browser faults:
-	@$(script) local/packages run build integration $(if $(filter integration,$@),monitoring) $(filter browser,$@)
+	@$(script) local/packages run build integration $(if $(filter integration,$@),monitoring kubernetes) $(filter browser,$@)
 	@$(call compile,$(program))
 	@tests/run $(addsuffix /,$(service))$@$(addprefix :,$(ONLY))
 
