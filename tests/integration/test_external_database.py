@@ -1,69 +1,15 @@
 """A PostgreSQL somewhere else, as a managed one is: TLS, a certificate that is verified, passwords, and no superuser for anybody.
 The service starts without one of its own, is brought up to date, backed up and restored."""
-import glob
 import os
 import shutil
-import subprocess
 import tempfile
 import unittest
 
 from beside import SLOW
-from contract import verify_all
-from stack import PSQL_ENVIRONMENT, Stack, free_port, sample, wait_until
+from managed import ADMIN, ADMIN_PASSWORD, ManagedServer
+from stack import Stack, sample, wait_until
 
-ADMIN, ADMIN_PASSWORD, APP_PASSWORD = 'master', r'a:b\c d', 'the app'
-
-
-def programs():
-    return sorted(glob.glob('/usr/lib/postgresql/*/bin'))[-1]
-
-
-class ManagedServer:
-    """A cluster with a port on 127.0.0.1, TLS, and a role that may create roles and databases and owns the service's."""
-
-    def __init__(self):
-        self.folder, self.port = tempfile.mkdtemp(prefix='v-', dir='/tmp'), free_port()
-        os.chmod(self.folder, 0o755)
-        self.as_user = ['runuser', '-u', 'postgres', '--'] if os.geteuid() == 0 else []
-        self.data = f'{self.folder}/data'
-        self.certificate('authority', '-x509', '-days', '2', '-subj', '/CN=an authority')
-        self.certificate('server', '-subj', '/CN=localhost')
-        self.openssl('x509', '-req', '-in', 'server.pem', '-CA', 'authority.pem', '-CAkey', 'authority.key', '-CAcreateserial',
-                     '-days', '2', '-out', 'signed.pem')
-        if self.as_user:
-            for path in (self.folder, *glob.glob(f'{self.folder}/*')):
-                shutil.chown(path, 'postgres')
-        self.run('initdb', '--pgdata', self.data, '--encoding=UTF8', '--locale=C.UTF-8', '--no-sync', '--username=owner_of_all')
-        with open(f'{self.data}/pg_hba.conf', 'w') as rules:
-            rules.write('local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n')
-        self.run('pg_ctl', 'start', '--pgdata', self.data, '--wait', '--log', f'{self.folder}/log', '--options',
-                 f'-p {self.port} -c unix_socket_directories={self.folder} -c listen_addresses=127.0.0.1 -c ssl=on '
-                 f'-c ssl_cert_file={self.folder}/signed.pem -c ssl_key_file={self.folder}/server.key')
-        password = ADMIN_PASSWORD.replace("'", "''")
-        self.sql(f"CREATE ROLE {ADMIN} LOGIN CREATEROLE CREATEDB PASSWORD '{password}'")
-        self.sql(f'CREATE DATABASE {sample.NAME} OWNER {ADMIN}')
-
-    def openssl(self, *arguments):
-        subprocess.run(['openssl', *arguments], cwd=self.folder, check=True, capture_output=True, timeout=60)
-
-    def certificate(self, name, *arguments):
-        self.openssl('req', '-new', '-newkey', 'rsa:2048', '-nodes', '-keyout', f'{name}.key', '-out', f'{name}.pem', *arguments)
-
-    def run(self, program, *arguments):
-        return subprocess.run([*self.as_user, f'{programs()}/{program}', *arguments], cwd='/', check=True, text=True,
-                              stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=60, env=PSQL_ENVIRONMENT).stdout
-
-    def sql(self, text, database='postgres'):
-        return self.run('psql', '-h', self.folder, '-p', str(self.port), '-U', 'owner_of_all', '-d', database, '-XqtA', '-v',
-                        'ON_ERROR_STOP=1', '-c', text).strip()
-
-    def url(self, role, host='localhost'):
-        return (f'postgresql://{role}@{host}:{self.port}/{sample.NAME}'
-                f'?sslmode=verify-full&sslrootcert={self.folder}/authority.pem')
-
-    def end(self):
-        self.run('pg_ctl', 'stop', '--pgdata', self.data, '--mode=immediate')
-        shutil.rmtree(self.folder)
+APP_PASSWORD = 'the app'
 
 
 class ExternalDatabaseTest(unittest.TestCase):
