@@ -17,8 +17,12 @@ void serve(const Config& config, Log& log, const AwaitEnd& await_end) {
     const auto connect = [&parts](const PostgresSettings& settings) {
         return [&parts, settings] { return open_book(settings, parts.hosts, parts.watchdog); };
     };
-    Store store(config.lane, config.batch_max_rows, connect(connections.usual), connect(connections.for_search),
-                parts.lanes, log);
+    // Each reading statement has one good plan, by index, whatever is asked. Planned once, it costs half; and a plan that was made while the
+    // table was empty must not be another.
+    PostgresSettings for_reads = connections.usual;
+    for_reads.planner = "plan_cache_mode=force_generic_plan enable_seqscan=off";
+    Store store(config.lane, config.batch_max_rows,
+                {connect(connections.usual), connect(for_reads), connect(connections.for_search)}, parts.lanes, log);
     const VisitorService service{store, config.admin_token, visitor_index(version), log};
     const auto answer = [&](const ExchangePtr& exchange) { route(visitor_routes(), service, log, exchange); };
     respond(config, connections, parts, answer, await_end);

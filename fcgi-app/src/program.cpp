@@ -165,7 +165,7 @@ Connections connections_of(const Config& config, std::string name, std::span<con
     Connections connections{usual, usual, usual};
     connections.for_search.statement_ms = search_statement_ms;
     connections.for_search.lock_ms = search_lock_ms;
-    connections.for_search.plan_cache_mode = "force_custom_plan";  // which plan is good depends on the text
+    connections.for_search.planner = "plan_cache_mode=force_custom_plan";  // which plan is good depends on the text
     connections.for_health.connect_ms = health_connect_ms;
     connections.for_health.call_ms = connections.for_health.statement_ms = health_call_ms;
     connections.for_health.asks_for_privileges = true;

@@ -14,6 +14,7 @@
 #include <iterator>
 #include <optional>
 #include <pqxx/pqxx>
+#include <sstream>
 #include <string_view>
 #include <utility>
 
@@ -155,6 +156,8 @@ constexpr const char* pinned_settings[] = {
     "intervalstyle=postgres",
     "row_security=on",
     "client_min_messages=warning",
+    // Compiling a plan takes longer than any of these statements, and a table without statistics is enough to be thought worth it.
+    "jit=off",
 };
 
 std::string password_of(const PostgresSettings& settings) {
@@ -176,7 +179,8 @@ std::string conninfo_of(const PostgresSettings& settings) {
     for (const char* setting : pinned_settings) options += std::string("-c ") + setting + ' ';
     options += "-c statement_timeout=" + std::to_string(settings.statement_ms.count());
     options += " -c lock_timeout=" + std::to_string(settings.lock_ms.count());
-    options += " -c plan_cache_mode=" + settings.plan_cache_mode;
+    std::istringstream planner(settings.planner);
+    for (std::string setting; planner >> setting;) options += " -c " + setting;
     return text + " options=" + conninfo_value(options);
 }
 

@@ -28,7 +28,7 @@ struct PostgresSettings {
     std::chrono::milliseconds call_ms{2500};       // a call that takes longer loses its connection
     std::chrono::milliseconds statement_ms{2200};  // PostgreSQL's statement_timeout, which keeps the connection
     std::chrono::milliseconds lock_ms{2000};       // PostgreSQL's lock_timeout
-    std::string plan_cache_mode = "auto";          // PostgreSQL's
+    std::string planner = "plan_cache_mode=auto";  // settings of PostgreSQL's planner, with spaces between
     bool asks_for_privileges = false;              // of each statement; takes as long as to plan all of them
 };
 

@@ -118,19 +118,19 @@ Reader<Question, Book>::Rules reading(bool keeps) {
 
 }  // namespace
 
-Store::Store(const LaneLimits& limits, std::size_t batch_max_rows, const Connect<Book>& connect,
-             const Connect<Book>& connect_for_search, Lanes& lanes, Log& log, std::chrono::milliseconds purge_idle_ms)
+Store::Store(const LaneLimits& limits, std::size_t batch_max_rows, const BookConnectors& connect, Lanes& lanes,
+             Log& log, std::chrono::milliseconds purge_idle_ms)
     : log_(log),
       adds_(limits,
             {.rows_max = batch_max_rows,
              .rejected = "addition_rejected",
              .rejected_detail = "The database does not take this name.",
              .purge_idle_ms = purge_idle_ms},
-            connect, lanes, log, std::bind_front(&Store::write_batch, this), std::mem_fn(&Book::purge_keys)),
-      removes_(limits, 1, connect, lanes, std::bind_front(&Store::remove_each, this)),
-      first_page_(limits, connect, lanes, reading(true)),
-      other_reads_(limits, connect, lanes, reading(false)),
-      searches_(limits, connect_for_search, lanes, reading(false)) {}
+            connect.for_writes, lanes, log, std::bind_front(&Store::write_batch, this), std::mem_fn(&Book::purge_keys)),
+      removes_(limits, 1, connect.for_writes, lanes, std::bind_front(&Store::remove_each, this)),
+      first_page_(limits, connect.for_reads, lanes, reading(true)),
+      other_reads_(limits, connect.for_reads, lanes, reading(false)),
+      searches_(limits, connect.for_searches, lanes, reading(false)) {}
 
 void Store::read(Question question, ExchangePtr exchange, Done<Document> done) {
     const auto* page = std::get_if<PageQuestion>(&question);

@@ -21,6 +21,11 @@
 
 namespace app {
 
+// How the lanes get their connections: what is good for one kind of statement is not for another.
+struct BookConnectors {
+    Connect<Book> for_writes, for_reads, for_searches;
+};
+
 class Store {
 public:
     template <class Value>
@@ -28,8 +33,7 @@ public:
 
     // `connect` makes the connections for everything but searches, which have their own, with its own limits. `limits` are each
     // lane's; at most `batch_max_rows` additions are one commit; where nobody adds, old keys are purged every `purge_idle_ms`.
-    Store(const LaneLimits& limits, std::size_t batch_max_rows, const Connect<Book>& connect,
-          const Connect<Book>& connect_for_search, Lanes& lanes, Log& log,
+    Store(const LaneLimits& limits, std::size_t batch_max_rows, const BookConnectors& connect, Lanes& lanes, Log& log,
           std::chrono::milliseconds purge_idle_ms = BatcherRules().purge_idle_ms);
 
     void read(Question question, ExchangePtr exchange, Done<Document> done);

@@ -23,7 +23,7 @@ const std::string token = "s3cret";
 struct Service {
     explicit Service(int log_fd = -1)
         : log(log_fd),
-          store({}, 256, server.connect(), server.connect(), lanes, log),
+          store({}, 256, {server.connect(), server.connect(), server.connect()}, lanes, log),
           service{store, token, visitor_index(version), log} {
         while (ask({.method = "POST", .path = "/api/visitors"}).status != 201) std::this_thread::yield();
         for (const char* query : {"", "before=9", "q=a"}) {
@@ -267,7 +267,7 @@ BOOST_AUTO_TEST_CASE(without_a_configured_token_every_token_is_forbidden) {
     FakeBookServer server;
     Log log{-1};
     Lanes lanes{log};
-    Store store({}, 256, server.connect(), server.connect(), lanes, log);
+    Store store({}, 256, {server.connect(), server.connect(), server.connect()}, lanes, log);
     const VisitorService without_token{store, {}, {}, log};
     for (const char* authorization : {"", "Bearer ", "Bearer x"}) {
         const auto exchange = exchange_for(as_admin("DELETE", "/api/visitors/1", authorization));

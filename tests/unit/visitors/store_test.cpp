@@ -22,7 +22,7 @@ struct Fixture {
                      int old_keys = 0)
         : server(old_keys),
           log(log_fd),
-          store(limits, 256, server.connect(), server.connect(), lanes, log, purge_idle_ms) {
+          store(limits, 256, {server.connect(), server.connect(), server.connect()}, lanes, log, purge_idle_ms) {
         BOOST_REQUIRE(settled(ask(StatsQuestion{}, 200)).status == 200);
     }
 
@@ -538,7 +538,7 @@ BOOST_AUTO_TEST_CASE(closing_tells_every_lane_before_it_waits_for_one) {
     };
     Log log{-1};
     Lanes lanes{log};
-    Store store({.queue_max = std::numeric_limits<std::size_t>::max()}, 256, connect, connect, lanes, log);
+    Store store({.queue_max = std::numeric_limits<std::size_t>::max()}, 256, {connect, connect, connect}, lanes, log);
     for (int lane = 0; lane < 5; ++lane) begun.acquire();
     std::thread closing([&] { lanes.close(); });
     // Each still tries for its connection; who is told already refuses what is asked.
