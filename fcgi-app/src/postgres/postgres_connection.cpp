@@ -112,8 +112,8 @@ bool has_form(std::string_view text, std::string_view form) {
 }
 
 // Gone through once: to find a cell by its numbers libpqxx makes a row and a field each time.
-Cells cells_of(pqxx::result found) {
-    auto result = std::make_shared<const pqxx::result>(std::move(found));
+Cells cells_of(const pqxx::result& found) {
+    auto result = std::make_shared<const pqxx::result>(found);
     std::vector<const char*> texts;
     texts.reserve(static_cast<std::size_t>(result->size()) * static_cast<std::size_t>(result->columns()));
     for (const auto& row : *result) {
