@@ -77,12 +77,15 @@ def wait_until(condition, timeout_s, what):
     """Polls `condition` until it returns something true, and returns that. `what` completes "waited … s until"."""
     deadline = time.monotonic() + timeout_s
     while True:
+        begun = time.monotonic()
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
+        ended = time.monotonic()
+        if ended > deadline:
             raise AssertionError(f'waited {timeout_s} s in vain until {what}')
-        time.sleep(0.02)
+        # Pauses as long as it looked, which may have been a program's whole life: what is waited for needs a core, too.
+        time.sleep(min(max(ended - begun, 0.02), 0.2))
 
 
 def thread_states(pid):
