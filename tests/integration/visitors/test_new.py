@@ -18,8 +18,8 @@ def make(folder, *arguments, **settings):
 
 
 def share_objects(project):
-    """Gives a project what was compiled here of files that it has byte for byte, all that they include too, and with the same flags. So
-    nothing that is compiled there is left out but what would come to be the same."""
+    """Gives a project what was compiled here of files that it has byte for byte, all that they include too, since they were last edited,
+    and with the same flags. So nothing that is compiled there is left out but what would come to be the same."""
     def same(path):
         both = [os.path.join(folder, path) for folder in (stacks.PROJECT, project)]
         return all(map(os.path.exists, both)) and filecmp.cmp(*both, shallow=False)
@@ -32,7 +32,10 @@ def share_objects(project):
         dependencies = f'{path[:-2]}.d'
         with open(os.path.join(stacks.PROJECT, dependencies), encoding='utf-8') as file:
             used = file.read().replace('\\\n', '').partition('\n')[0].partition(':')[2].split()
-        if all(map(same, used)):
+        def compiled_since(source, path=path):
+            return os.path.getmtime(os.path.join(stacks.PROJECT, source)) <= os.path.getmtime(os.path.join(stacks.PROJECT, path))
+
+        if all(same(source) and compiled_since(source) for source in used):
             os.makedirs(os.path.dirname(os.path.join(project, path)), exist_ok=True)
             for name in (path, dependencies):
                 shutil.copyfile(os.path.join(stacks.PROJECT, name), os.path.join(project, name))
