@@ -69,7 +69,7 @@ TOLD_BY_THE_COMPILER = {
         ('call<some_visitors>(list)', 'call<count_days>(1)', ["the statement's columns are others", 'statements::count_days']),
     ],
     # A lane cannot be made without the list that stops it.
-    STORE: [('removes_(limits, 1, connect, lanes, ', 'removes_(limits, 1, connect, ', ['no matching', 'Lane<', 'Lanes&'])],
+    STORE: [('removes_(limits, 1, connect.for_writes, lanes, ', 'removes_(limits, 1, connect.for_writes, ', ['no matching', 'Lane<', 'Lanes&'])],
     TICKETS: [
         ('call<some_projects>(project)', 'call<the_projects>(project)', ['the_projects']),
         ('call<some_projects>(key)', 'call<some_projects>()', ['another number of parameters', 'statements::some_projects']),
