@@ -140,7 +140,11 @@ class Nemesis(FaultTest):
         self.freeze(self.postgres_pids())
 
     def backend_killed(self):
-        os.kill(self.source.choice(self.app_backends()), signal.SIGKILL)
+        """PostgreSQL then ends all others, too; until it has noticed, all seems well."""
+        pids = self.app_backends()
+        self.cause_ended_at = time.monotonic()
+        os.kill(self.source.choice(pids), signal.SIGKILL)
+        wait_until(lambda: not any(map(alive, pids)), 20 * SLOW, 'PostgreSQL has ended all sessions')
 
     def backend_ended(self):
         os.kill(self.source.choice(self.app_backends()), signal.SIGTERM)
