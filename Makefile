@@ -232,7 +232,7 @@ fuzz: ## Fuzz what reads foreign bytes, FUZZ_SECONDS=60 for each target
 migrate: ## Apply what is new in sql/ to the running database; start does it too (at once)
 	@$(script) local/migrate
 
-backup: ## Write the running database to backups/, while everybody goes on; also the containers' (seconds)
+backup: ## Write the running database to backups/, while the service goes on; also the containers' (seconds)
 	@$(script) local/backup
 
 restore: ## FILE=backups/… takes the database's place; what was there is kept (seconds)

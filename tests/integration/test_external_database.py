@@ -1,5 +1,6 @@
 """A PostgreSQL somewhere else, as a managed one is: TLS, a certificate that is verified, passwords, and no superuser for anybody.
 The service starts without one of its own, is brought up to date, backed up and restored."""
+import glob
 import os
 import shutil
 import tempfile
@@ -10,6 +11,14 @@ from managed import ADMIN, ADMIN_PASSWORD, ManagedServer
 from stack import Stack, sample, wait_until
 
 APP_PASSWORD = 'the app'
+
+
+def has_text(path, text):
+    try:
+        with open(path) as file:
+            return text in file.read()
+    except OSError:  # a folder, or gone by now
+        return False
 
 
 class ExternalDatabaseTest(unittest.TestCase):
@@ -87,10 +96,30 @@ class ExternalDatabaseTest(unittest.TestCase):
             for name in ('backend', 'error', 'access'):
                 self.assertNotIn(password, self.stack.log_text(name))
 
+    def test_a_start_that_fails_says_so_alone_and_leaves_no_password(self):
+        stack = Stack(start=False, DATABASE_URL=self.server.url(f'{sample.NAME}_app'), DATABASE_PASSWORD_FILE=f'{self.folder}/app')
+        self.addCleanup(stack.remove)
+        file = f'{self.folder}/mistaken'
+        password = os.urandom(16).hex()
+        with open(file, 'w') as mistaken:
+            mistaken.write(password)
+        # Where a file of libpq's with the password in it would be.
+        before = set(glob.glob('/tmp/tmp.*'))
+        result = stack.make('start', **{**self.admin, 'DATABASE_ADMIN_PASSWORD_FILE': file})
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn('password authentication failed', result.stderr)
+        for noise in ('unbound variable', 'PG_VERSION'):
+            self.assertNotIn(noise, result.stderr)
+        self.assertFalse([path for path in set(glob.glob('/tmp/tmp.*')) - before if has_text(path, password)])
+
     def test_what_is_missing_is_said(self):
         for target, changes, words in [
                 ('backup', {}, 'DATABASE_ADMIN_URL must name'), ('migrate', {}, 'DATABASE_ADMIN_URL must name'),
                 ('start', {'DATABASE_URL': None, **self.admin}, 'but not DATABASE_URL'),
+                *[(target, {**self.admin, 'DATABASE_ADMIN_URL': url}, 'DATABASE_ADMIN_URL must not have a password in it')
+                  for target in ('start', 'migrate', 'backup')
+                  for url in ('postgresql://a:b@localhost/c', 'postgres://a@localhost/c?x=y&password=b', 'host=localhost password = b')],
+                ('start', {'DATABASE_URL': 'password=b'}, 'DATABASE_URL must not have a password in it'),
                 ('start', {'DATABASE_PASSWORD_FILE': '/nowhere'}, 'DATABASE_PASSWORD_FILE is "/nowhere"'),
                 ('migrate', {**self.admin, 'DATABASE_ADMIN_PASSWORD_FILE': '/nowhere'}, 'DATABASE_ADMIN_PASSWORD_FILE is "/nowhere"')]:
             with self.subTest(target=target, **changes):

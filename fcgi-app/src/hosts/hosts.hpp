@@ -11,7 +11,7 @@ namespace app {
 struct Host {
     std::string name;      // for the log and to compare by: "db1:5432", or a socket's folder and number
     std::string conninfo;  // libpq's keywords for this host alone, without a password
-    // Backends of calls that were cut. One that waits for a standby goes on waiting, with its locks, whoever has gone away.
+    // Backends of calls that were cut. One that waits for a standby goes on waiting, with its locks, also when its client is gone.
     std::vector<int> left_behind{};
 };
 

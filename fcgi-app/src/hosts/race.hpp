@@ -34,7 +34,7 @@ public:
     // The next host that lets us in; none: no other does in time. The others go on meanwhile.
     std::optional<Arrival> next();
 
-    // Of the time that is left, when whoever examines an arrival has to be done, so that there is some for the others.
+    // By when an arrival must have been examined, so that some of the time is left for the other hosts.
     Clock::time_point share() const;
 
     // Why a host is not taken: then the next one is tried at once.

@@ -62,7 +62,7 @@ void prepare(LibpqxxConnection& connection, std::span<const Prepared> statements
     }
 }
 
-// A server that ends says so to whom it has not been asked by, and libpq would print that between the lines of the log.
+// A server that ends says so unasked, and libpq would print that between the lines of the log.
 #if PQXX_VERSION_MAJOR * 100 + PQXX_VERSION_MINOR >= 710
 struct NoNotices {
     explicit NoNotices(LibpqxxConnection& connection) {

@@ -1,5 +1,5 @@
-// One connection to PostgreSQL, the statements that are prepared on it, and what each of PostgreSQL's errors means for whoever
-// asked. Knows no resource and no request. This and its .cpp are the only users of libpqxx, whose errors leave it as
+// One connection to PostgreSQL, the statements that are prepared on it, and what each of PostgreSQL's errors means for the
+// one who asked. Knows no resource and no request. This and its .cpp are the only users of libpqxx, whose errors leave it as
 // DatabaseError, as do rows of another form than the statements should give. One thread at a time (libpqxx: a connection and
 // all that belongs to it is one thread's).
 #pragma once

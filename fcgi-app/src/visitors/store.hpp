@@ -31,8 +31,8 @@ public:
     template <class Value>
     using Done = std::function<void(Exchange&, const Result<Value>&)>;
 
-    // `connect` makes the connections for everything but searches, which have their own, with its own limits. `limits` are each
-    // lane's; at most `batch_max_rows` additions are one commit; where nobody adds, old keys are purged every `purge_idle_ms`.
+    // `limits` are each lane's; at most `batch_max_rows` additions are one commit; where nobody adds, old keys
+    // are purged every `purge_idle_ms`.
     Store(const LaneLimits& limits, std::size_t batch_max_rows, const BookConnectors& connect, Lanes& lanes, Log& log,
           std::chrono::milliseconds purge_idle_ms = BatcherRules().purge_idle_ms);
 
