@@ -54,9 +54,14 @@ class ManagedServer:
         return subprocess.run([*self.as_user, f'{programs()}/{program}', *arguments], cwd='/', check=True, text=True,
                               stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=60, env=PSQL_ENVIRONMENT).stdout
 
+    def psql_arguments(self, database):
+        return '-h', self.folder, '-p', str(self.port), '-U', 'owner_of_all', '-d', database, '-XqtA', '-v', 'ON_ERROR_STOP=1'
+
+    def psql_command(self):
+        return [*self.as_user, f'{programs()}/psql', *self.psql_arguments('postgres')]
+
     def sql(self, text, database='postgres'):
-        return self.run('psql', '-h', self.folder, '-p', str(self.port), '-U', 'owner_of_all', '-d', database, '-XqtA', '-v',
-                        'ON_ERROR_STOP=1', '-c', text).strip()
+        return self.run('psql', *self.psql_arguments(database), '-c', text).strip()
 
     def url(self, role, host=None, authority=None):
         return (f'postgresql://{role}@{host or self.host}:{self.port}/{sample.NAME}'

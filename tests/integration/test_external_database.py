@@ -1,5 +1,6 @@
 """A PostgreSQL somewhere else, as a managed one is: TLS, a certificate that is verified, passwords, and no superuser for anybody.
 The service starts without one of its own, is brought up to date, backed up and restored."""
+import concurrent.futures
 import glob
 import os
 import shutil
@@ -8,17 +9,17 @@ import unittest
 
 from beside import SLOW
 from managed import ADMIN, ADMIN_PASSWORD, ManagedServer
-from stack import Stack, sample, wait_until
+from stack import SqlSession, Stack, sample, wait_until
 
 APP_PASSWORD = 'the app'
 
 
-def has_text(path, text):
+def text_of(path):
     try:
-        with open(path) as file:
-            return text in file.read()
-    except OSError:  # a folder, or gone by now
-        return False
+        with open(path, errors='replace') as file:
+            return file.read()
+    except OSError:  # a folder, gone by now, or not ours to read
+        return ''
 
 
 class ExternalDatabaseTest(unittest.TestCase):
@@ -89,6 +90,23 @@ class ExternalDatabaseTest(unittest.TestCase):
         self.assertIn('does not match host name', result.stderr)
         self.assertIsNone(stack.pid('nginx'))
 
+    def test_no_password_stands_in_an_argument_or_an_environment(self):
+        """Of any process, while a lock holds PostgreSQL's programs up."""
+        for target, program in ('migrate', 'psql'), ('backup', 'pg_dump'):
+            with self.subTest(target), SqlSession(self.server) as session, concurrent.futures.ThreadPoolExecutor(1) as pool:
+                session.execute(f'\\connect {sample.NAME}\nBEGIN; LOCK TABLE schema_migrations;')
+                made = pool.submit(self.make, target, FILE=f'{self.folder}/held_up.dump', **self.admin)
+                try:
+                    waits = f"SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = '{program}'"
+                    wait_until(lambda: self.server.sql(waits) == '1', 8 * SLOW, f'{program} waits')
+                    seen = [text for path in glob.glob('/proc/[0-9]*/cmdline') + glob.glob('/proc/[0-9]*/environ')
+                            if (text := text_of(path))]
+                finally:
+                    session.execute('ROLLBACK;')
+                made.result()
+                self.assertTrue(any(f'localhost:{self.server.port}' in text and program in text for text in seen))
+                self.assertFalse(any(f'={password}' in text for text in seen for password in (ADMIN_PASSWORD, APP_PASSWORD)))
+
     def test_no_password_stands_where_it_can_be_read(self):
         for password in (ADMIN_PASSWORD, APP_PASSWORD):
             with open(f'{self.server.folder}/log', errors='replace') as log:
@@ -110,7 +128,7 @@ class ExternalDatabaseTest(unittest.TestCase):
         self.assertIn('password authentication failed', result.stderr)
         for noise in ('unbound variable', 'PG_VERSION'):
             self.assertNotIn(noise, result.stderr)
-        self.assertFalse([path for path in set(glob.glob('/tmp/tmp.*')) - before if has_text(path, password)])
+        self.assertFalse([path for path in set(glob.glob('/tmp/tmp.*')) - before if password in text_of(path)])
 
     def test_what_is_missing_is_said(self):
         for target, changes, words in [
