@@ -133,6 +133,9 @@ class InstallTest(Scratch):
         self.assertIn('RATE_LIMIT is "sometimes"', self.command('start', status=1, RATE_LIMIT=None))
         # What the caller says goes before.
         self.assertIn('RATE_LIMIT is "never"', self.command('start', status=1, RATE_LIMIT='never'))
+        with open(path, 'a', encoding='utf-8') as file:
+            file.write('PARTS=postgres\n')
+        self.assertIn('PARTS is "postgres"', self.command('start', status=1, RATE_LIMIT='on'))
         self.assertIn('usage:', self.command('begin', status=2))
 
     def test_systemd_takes_the_units(self):
