@@ -169,8 +169,9 @@ check: ## What an edit needs: unit tests, fast lint, the quick integration tests
 	@tests/lint fast
 	@tests/run check
 
-test: ## Every test: unit, README, integration, browser, faults (installs what is missing; about 7 minutes on two cores)
+test: ## Every test: unit, README, integration, browser, faults, cluster (installs what is missing; about 10 minutes on two cores)
 	@$(script) local/packages run build unit readme integration monitoring kubernetes browser
+	@$(script) local/packages cluster || true  # its tests say what they miss
 	@$(call compile,$(build)/fcgi-app)
 	@$(foreach folder,$(tested),$(call compile,SERVICE=$(folder) $(build)/services/$(notdir $(folder))/fcgi-app) &&) tests/run
 
@@ -179,7 +180,7 @@ new: ## NAME=orders DIR=../orders: make a project of its own with a service of t
 	@NAME='$(NAME)' DIR='$(DIR)' $(script) local/new
 
 ##@ Checks
-.PHONY: unit unit-programs readme integration browser faults soak sanitize lint format bench fuzz
+.PHONY: unit unit-programs readme integration browser faults soak cluster sanitize lint format bench fuzz
 unit: ## The unit tests alone, without server or database (seconds)
 	@$(script) local/packages build unit
 	@tests/run unit
@@ -203,6 +204,11 @@ soak: ## The faults' main test for SECONDS=600; SEED=… repeats a run
 	@$(script) local/packages run build integration
 	@$(call compile,$(build)/fcgi-app)
 	@tests/faults/soak.py --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+cluster: ## Several machines as deploy/cluster sets them up, in namespaces, broken in each way; SEED=… repeats an order (6 minutes, root)
+	@$(script) local/packages run build cluster
+	@$(call compile,$(build)/fcgi-app)
+	@tests/cluster/run $(SEED)
 
 sanitize: ## The unit tests under address, undefined and thread sanitizer (a few minutes)
 	@$(script) local/packages build unit

@@ -16,7 +16,7 @@ import unittest
 
 TESTS = os.path.dirname(os.path.abspath(__file__))
 # Their files have names of their own, since one process may run classes of all. Not every project has all of them.
-PARTS = tuple(part for part in ('readme', 'integration', 'faults') if os.path.isdir(os.path.join(TESTS, part)))
+PARTS = tuple(part for part in ('readme', 'integration', 'faults', 'cluster') if os.path.isdir(os.path.join(TESTS, part)))
 
 
 class CountingResult(unittest.TextTestResult):
