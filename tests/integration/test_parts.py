@@ -150,6 +150,8 @@ class PartsTest(unittest.TestCase):
                 ({'APP_LISTEN': '127.0.0.1:9000'}, 'finds it by a socket'),
                 ({'APP_SERVERS': 'app1:9000'}, 'the app is started here')]:
             with self.subTest(**changes):
-                result = Stack(start=False, **changes).make('start')
+                stack = Stack(start=False, **changes)
+                self.addCleanup(stack.remove)
+                result = stack.make('start')
                 self.assertNotEqual(result.returncode, 0)
                 self.assertIn(words, result.stderr)
