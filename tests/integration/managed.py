@@ -37,12 +37,22 @@ class ManagedServer:
         self.run('initdb', '--pgdata', self.data, '--encoding=UTF8', '--locale=C.UTF-8', '--no-sync', '--username=owner_of_all')
         with open(f'{self.data}/pg_hba.conf', 'w') as rules:
             rules.write('local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\nhostssl all all 172.16.0.0/12 scram-sha-256\n')
-        self.run('pg_ctl', 'start', '--pgdata', self.data, '--wait', '--log', f'{self.folder}/log', '--options',
-                 f'-p {self.port} -c unix_socket_directories={self.folder} -c listen_addresses={address} -c ssl=on '
-                 f'-c ssl_cert_file={self.folder}/signed.pem -c ssl_key_file={self.folder}/server.key')
+        self.options = (f'-p {self.port} -c unix_socket_directories={self.folder} -c listen_addresses={address} -c ssl=on '
+                        f'-c ssl_cert_file={self.folder}/signed.pem -c ssl_key_file={self.folder}/server.key')
+        self.start()
         password = ADMIN_PASSWORD.replace("'", "''")
         self.sql(f"CREATE ROLE {ADMIN} LOGIN CREATEROLE CREATEDB PASSWORD '{password}'")
         self.sql(f'CREATE DATABASE {sample.NAME} OWNER {ADMIN}')
+
+    def start(self):
+        self.run('pg_ctl', 'start', '--pgdata', self.data, '--wait', '--log', f'{self.folder}/log', '--options', self.options)
+
+    def become_standby(self):
+        """Of a server that never comes: it can be read alone."""
+        self.run('pg_ctl', 'stop', '--pgdata', self.data, '--mode=fast')
+        with open(f'{self.data}/standby.signal', 'w'):
+            pass
+        self.start()
 
     def openssl(self, *arguments):
         subprocess.run(['openssl', *arguments], cwd=self.folder, check=True, capture_output=True, timeout=60)

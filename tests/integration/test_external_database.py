@@ -68,6 +68,14 @@ class ExternalDatabaseTest(unittest.TestCase):
         self.make('migrate', **self.admin)
         self.assertEqual(self.stack.post(sample.COLLECTION, sample.new('after a migration')).status, 201)
 
+    def test_of_several_hosts_the_one_that_can_be_written_is_migrated(self):
+        standby = ManagedServer()
+        self.addCleanup(standby.end)
+        standby.become_standby()
+        hosts = ','.join(f'localhost:{server.port}' for server in (standby, self.server))
+        url = f'postgresql://{ADMIN}@{hosts}/{sample.NAME}?sslmode=require'
+        self.make('migrate', **{**self.admin, 'DATABASE_ADMIN_URL': url})
+
     def test_a_backup_is_restored(self):
         self.stack.post(sample.COLLECTION, sample.new('kept'))
         file = f'{self.folder}/one.dump'
