@@ -16,7 +16,7 @@ V ?=
 SERVICE ?=
 # The beginning of a file's name, or a file and a class: of `make integration`, `browser` and `faults`, these alone.
 ONLY ?=
-# Anything: a warning is an error (for whoever changes the code; another compiler's new warnings must stop no rebuild).
+# Anything: a warning is an error (for those who change the code; another compiler's new warnings must stop no rebuild).
 WERROR ?=
 # How long `make fuzz` lets each target run.
 FUZZ_SECONDS ?= 60
@@ -81,13 +81,13 @@ examples     := $(sort $(wildcard examples/*/src/*.cpp examples/*/src/*/*.cpp))
 fuzz_targets := $(patsubst tests/fuzz/%.cpp,$(build)/%,$(sort $(wildcard tests/fuzz/*.cpp)))
 bench_source := $(wildcard tests/bench/*.cpp tests/bench/*/*.cpp tests/bench/*/*/*.cpp)
 bench_built  := $(patsubst tests/%.cpp,$(build)/%,$(bench_source))
-# Programs that `make test` does not run, but that must compile: nobody else would notice.
+# Programs that `make test` does not run, but that must compile: nothing else would notice.
 side_objects := $(patsubst tests/%.cpp,$(build)/%.o,$(wildcard tests/fuzz/*.cpp) $(bench_source))
 formatted    := $(wildcard fcgi-app/src/*.[ch]pp fcgi-app/src/*/*.[ch]pp tests/unit/*.[ch]pp tests/unit/*/*.[ch]pp tests/fuzz/*.[ch]pp) $(bench_source) \
 	$(wildcard examples/*/src/*.[ch]pp examples/*/src/*/*.[ch]pp)
 
 # What installs or runs things is a list of steps in order; only the compiling inside is parallel. $(call compile,WHAT): one at a time, so
-# that two `make start` in one checkout do not write the same objects; nobody waits for the lock who has nothing to compile.
+# that two `make start` in one checkout do not write the same objects; a make that has nothing to compile does not wait for the lock.
 inner_make := $(MAKE) --no-print-directory
 jobs        = $(if $(findstring jobserver,$(MAKEFLAGS)),,--jobs=$(shell nproc))
 compile     = mkdir -p build && { $(inner_make) --question $1 2>/dev/null || flock build/.lock $(inner_make) $(jobs) $1; }

@@ -14,7 +14,7 @@ PREPARE check_schema AS
             'the role may not use visitors_id_seq: run the migrations'
     END;
 
--- The batch's row tells whoever sends it again which ids it has, also of visitors that are deleted by then (xmax tells
+-- The batch's row tells, when it is sent again, which ids it has, also of visitors that are deleted by then (xmax tells
 -- whether this statement made the row). DO UPDATE instead of DO NOTHING: only so a row that another transaction is just
 -- committing is seen. What is not stored as it is answered is undone.
 -- gives: id, name, created_at, requested_name, fresh

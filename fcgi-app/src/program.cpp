@@ -82,7 +82,7 @@ void raise_limit_of_open_files() {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// A thread that is woken waits until whoever has the core rests or has had its share, instead of taking the core from it. So
+// A thread that is woken waits until the one that has the core rests or has had its share, instead of taking the core from it. So
 // nginx comes to hand over all that it has, and each turn and each batch here is larger (tests/bench/README.md). For threads made
 // from here on; where the system refuses it, all is only slower.
 void take_no_core_from_others() {

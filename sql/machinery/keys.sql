@@ -1,7 +1,7 @@
 -- What every service has beside its own tables; run behind its migrations, each time, by migrate. A service uses it by the
 -- statements of statements.sql beside it, or leaves it alone.
 
--- What a request with an Idempotency-Key was answered, whatever the service is: its first answer, given again to whoever sends
+-- What a request with an Idempotency-Key was answered, whatever the service is: its first answer, given again to a client that sends
 -- it again.
 
 SELECT to_regclass('public.kept_answers') IS NULL AS absent \gset

@@ -9,7 +9,7 @@ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \gexec
 SELECT format('GRANT %I TO CURRENT_USER', name) FROM unnest(ARRAY[:'owner', :'app']) AS name
 WHERE current_setting('is_superuser') = 'off' AND NOT pg_has_role(name, 'USAGE') \gexec
 
--- Owns the schema and changes it (migrations SET ROLE to it); nobody logs in as it.
+-- Owns the schema and changes it (migrations SET ROLE to it); it has no login.
 ALTER ROLE :"owner" NOLOGIN;
 \set comment 'Owns the schema of ' :name '; migrations run as it.'
 COMMENT ON ROLE :"owner" IS :'comment';
@@ -33,7 +33,7 @@ ALTER ROLE :"app" RESET ALL;
 ALTER ROLE :"app" SET statement_timeout = '2200ms';
 ALTER ROLE :"app" SET lock_timeout = '2s';
 ALTER ROLE :"app" SET idle_in_transaction_session_timeout = '5s';
--- Ends the work of an app that was killed, instead of finishing it for nobody.
+-- Ends the work of an app that was killed, instead of finishing it for no client.
 ALTER ROLE :"app" SET client_connection_check_interval = '2s';
 -- Triggers keep what they must. The app may not say so itself, and this goes before what the database is set to.
 SELECT format('ALTER ROLE %I SET session_replication_role = origin', :'app')

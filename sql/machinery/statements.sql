@@ -68,7 +68,7 @@ PREPARE ping_server AS
 PREPARE current_snapshot AS
     SELECT pg_current_snapshot();
 
--- The begin of a batch: what is kept of each key; whoever has asked has them until the end of the transaction, also those of which
+-- The begin of a batch: what is kept of each key; they are locked until the end of the transaction, also those of which
 -- nothing is kept (their answers are empty). Batches of several processes come one after the other (the number only has to be the same
 -- everywhere): none ever waits for another crosswise amid what it does, and each statement behind this sees all that others did before.
 -- DO UPDATE instead of DO NOTHING: only so a row is seen that was committed while the lock was waited for.

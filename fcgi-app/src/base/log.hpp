@@ -36,7 +36,7 @@ public:
     explicit Log(int fd);
 
     // Writes lines, each with its newline and of at most log_line_max_bytes: each whole, or it is dropped and counted. Never
-    // waits (for a disk as long as the kernel does). A log that cannot be written stops nobody.
+    // waits (for a disk as long as the kernel does). A log that cannot be written stops no thread.
     void write(std::string_view lines);
     void info(std::string_view event, Fields fields) { write(log_line("info", event, fields)); }
     void warning(std::string_view event, Fields fields) { write(log_line("warning", event, fields)); }

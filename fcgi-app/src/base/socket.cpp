@@ -63,7 +63,7 @@ int listen_on(const std::string& address, int backlog) {
     const auto [endpoint, length] = endpoint_of(address);
     const int fd = ::socket(endpoint.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     const int yes = 1;
-    // Nobody can connect before listen(), whatever the umask lets bind() make.
+    // No peer can connect before listen(), whatever the umask lets bind() make.
     if (fd >= 0 && (!path.empty() || ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0) &&
         ::bind(fd, reinterpret_cast<const sockaddr*>(&endpoint), length) == 0 &&
         (path.empty() || ::chmod(path.c_str(), 0660) == 0) && ::listen(fd, backlog) == 0) {

@@ -132,7 +132,7 @@ public:
     }
 
     bool take_turn() { return events_.fetch_add(1) == 0; }
-    // True: there were more events meanwhile, and nobody has looked.
+    // True: there were more events meanwhile, and no thread has looked.
     bool end_turn() { return events_.exchange(0) > 1; }
     bool had_events() const { return events_ > 1; }
 
@@ -251,7 +251,7 @@ FcgiServer::~FcgiServer() {
 void FcgiServer::drain() {
     if (workers_.empty()) return;
     draining_ = true;
-    // First nobody new, then whoever waits to be accepted, who may have sent a request already.
+    // First no new peers, then those that wait to be accepted, which may have sent a request already.
     unlink_socket(address_);
     accept_all();
     ::shutdown(listener_, SHUT_RDWR);
@@ -266,7 +266,7 @@ void FcgiServer::drain() {
     forget_idle();
 }
 
-// Once no worker looks any more: who sends something now sees at once that nobody will read it.
+// Once no worker looks any more: a peer that sends something now sees at once that it will not be read.
 void FcgiServer::forget_idle() {
     std::vector<std::shared_ptr<Connection>> idle;
     {
@@ -341,7 +341,7 @@ void FcgiServer::look_at(const std::shared_ptr<Connection>& connection, unsigned
         if (!gone && (events & EPOLLOUT) == 0) return give_back(*connection);  // an event from before
         const auto next = std::exchange(connection->next, nullptr);
         if (!gone) next();
-        return;  // if nobody kept the conversation, its end closes the connection
+        return;  // if the conversation was not kept, its end closes the connection
     }
     connection->half_closed = connection->half_closed || (events & EPOLLRDHUP) != 0;
     std::array<char, request_max_bytes> piece;
@@ -407,10 +407,10 @@ void FcgiServer::give_back(Connection& connection) {
     watch_for(connection.awaited, connection.fd, connection.number, EPOLL_CTL_MOD);
 }
 
-// Lets the connection end, with its turn, as soon as nobody has it any more.
+// Lets the connection end, with its turn, as soon as no thread has it any more.
 void FcgiServer::forget(const Connection& connection) {
     const std::lock_guard lock(mutex_);
-    // Whoever is woken to accept waits for this lock.
+    // The worker that is woken to accept waits for this lock.
     if (open_.size() == limits_.connections_max) watch_for(EPOLLIN, listener_, listener_number, EPOLL_CTL_MOD);
     open_.erase(connection.number);
 }

@@ -1,6 +1,6 @@
 // A FastCGI responder on libfcgi that nothing a peer sends or keeps back can hold up: connections wait in one epoll set,
 // and a worker turns to one only to look whether a whole request has come (gate.hpp). Then it reads the
-// request, hands it on as an Exchange and takes the next; whoever answers, on whatever thread, gives the connection back.
+// request, hands it on as an Exchange and takes the next; the thread that answers, whichever it is, gives the connection back.
 // Knows nothing of paths, resources or databases. The only user of libfcgi.
 #pragma once
 

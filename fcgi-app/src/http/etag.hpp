@@ -11,7 +11,7 @@
 namespace app {
 
 // A strong tag, quoted: 64 bits of the standard library's hash, the same in all processes that are built alike. It guards
-// against chance, not malice; that is enough, as nobody chooses a whole body: its numbers and times are the service's.
+// against chance, not malice; that is enough, as no client chooses a whole body: its numbers and times are the service's.
 inline std::string strong_etag(std::string_view body) {
     char tag[sizeof "\"0123456789abcdef\""];
     std::snprintf(tag, sizeof tag, "\"%016zx\"", std::hash<std::string_view>()(body));

@@ -17,7 +17,7 @@ std::optional<Problem> refuse_other_sites(const Request& request);
 // Idempotency-Key: none, or 1 to 64 visible ASCII characters.
 std::optional<Problem> refuse_key(std::string_view key);
 
-// Authorization must be the bearer of `admin_token` (RFC 6750); where that is empty, nobody is.
+// Authorization must be the bearer of `admin_token` (RFC 6750); where that is empty, no request is.
 std::optional<Problem> refuse_strangers(const Request& request, std::string_view admin_token);
 
 // 413, and 415 for a body that is not application/json in UTF-8; an empty body is neither.

@@ -76,8 +76,8 @@ private:
     std::variant<T, Problem> state_;
 };
 
-// One request and the way back to its client. Whoever holds it answers it once, from any thread; dropped
-// unanswered, or in the middle of a stream, it closes the connection, so that nobody takes a part for a whole.
+// One request and the way back to its client. Its holder answers it once, from any thread; dropped
+// unanswered, or in the middle of a stream, it closes the connection, so that no client takes a part for a whole.
 class Exchange : public std::enable_shared_from_this<Exchange> {
 public:
     explicit Exchange(Request received) : request(std::move(received)) {}
@@ -85,7 +85,7 @@ public:
     Exchange& operator=(const Exchange&) = delete;
     virtual ~Exchange() = default;
 
-    // False a moment after the client has gone: what nobody waits for need not be done.
+    // False a moment after the client has gone: what no client waits for need not be done.
     virtual bool client_waits() const = 0;
 
     // Sends the whole answer. A HEAD request gets the same headers and no body.

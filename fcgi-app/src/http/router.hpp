@@ -43,7 +43,7 @@ void answer_without_route(Exchange& exchange, std::string allowed, Log& log);
 // A 500, for what a handler has thrown.
 void answer_defect(Exchange& exchange, const std::exception& error, Log& log);
 
-// Answers, or hands the exchange on to whoever will.
+// Answers, or hands the exchange on to a lane that will.
 template <class Service>
 void route(std::span<const Route<Service>> routes, const Service& service, Log& log,
            const ExchangePtr& exchange) noexcept try {

@@ -24,7 +24,7 @@ struct BatcherRules {
     std::size_t rows_max = 256;                    // in one commit
     std::string_view rejected = "write_rejected";  // the log's event for a row that the schema does not allow
     std::string rejected_detail = "The database does not take this.";    // what its client is told
-    std::chrono::milliseconds purge_idle_ms = std::chrono::minutes{10};  // where nobody writes
+    std::chrono::milliseconds purge_idle_ms = std::chrono::minutes{10};  // where no client writes
 };
 
 template <class Question, class Answer, class Database>

@@ -1,5 +1,5 @@
-// A connection to a database as lanes see it, and how a call on it can fail. Knows neither SQL nor threads: whoever owns a
-// connection calls it from one thread at a time.
+// A connection to a database as lanes see it, and how a call on it can fail. Knows neither SQL nor threads: its owner
+// calls it from one thread at a time.
 #pragma once
 
 #include <functional>
@@ -39,7 +39,7 @@ public:
     virtual bool is_open() const = 0;
     // Asks for nothing, and returns once it is answered.
     virtual void ping() = 0;
-    // Whether nobody has committed anything since this was asked last on this connection; false the first time.
+    // Whether nothing has been committed since this was asked last on this connection; false the first time.
     virtual bool is_unchanged() = 0;
     // Returns once it is known that no other server had taken this one's place when it was called: what was read before was
     // so. Where none may (confirms() is false), at once. What has been written needs it not.

@@ -149,7 +149,7 @@ private:
             const bool taken = !jobs.empty();
             refuse_late(jobs);
             if (taken && jobs.empty()) continue;
-            // It ended while nobody asked: that is no outage, unless there is no other to be had.
+            // It ended while no job was there: that is no outage, unless there is no other to be had.
             if (database_ && !database_->is_open()) disconnect();
             // Making a connection may take seconds: then the jobs are looked at again.
             if (database_) {
@@ -172,7 +172,7 @@ private:
             wake_.wait_for(lock, stopped, pause_, wanted);
         }
         if (stopped.stop_requested() && queue_.empty()) return false;
-        // What is too old comes along to be refused, and takes nobody's place: else an overloaded service would do
+        // What is too old comes along to be refused, and takes no other's place: else an overloaded service would do
         // half-empty batches.
         auto end = queue_.begin();
         for (std::size_t counted = 0; end != queue_.end() && counted < batch_max_; ++end)
@@ -190,7 +190,7 @@ private:
         }
     }
 
-    // Nobody waits for these, or nobody should any more. A batch that is held stays whole, and is given up whole.
+    // No client waits for these, or none should any more. A batch that is held stays whole, and is given up whole.
     void refuse_late(std::vector<Kind>& jobs) {
         const auto now = Clock::now();
         if (held_) {

@@ -48,8 +48,8 @@ Reply reply_of(std::string_view text) {
 
 // What is known of a key amid a batch.
 struct Known {
-    std::string request;  // the one that was answered; where the key is ours it matters to nobody
-    std::string by;       // whose key of its own (Batcher::key_of) that one has; empty: nobody has used the key
+    std::string request;  // the one that was answered; where the key is ours it does not matter
+    std::string by;       // whose key of its own (Batcher::key_of) that one has; empty: the key is unused
     Reply reply;
     bool is_new = false;  // to be kept
 };
@@ -72,7 +72,7 @@ KnownKeys claim(PostgresConnection& connection, const std::vector<std::string>& 
     return known;
 }
 
-// Keys that nobody used are free again.
+// Keys that came to nothing are free again.
 void keep(PostgresConnection& connection, const KnownKeys& known) {
     std::vector<std::string> keys, requests, answers, free;
     for (const auto& [key, one] : known) {
@@ -161,7 +161,7 @@ std::vector<Result<Operations::Done>> Operations::write_batch(PostgresConnection
     return done;
 }
 
-// One after the other, as if each had come alone. Whoever has no key of a client's gets one of ours, so that all that is in
+// One after the other, as if each had come alone. A write without a client's key gets one of ours, so that all that is in
 // doubt can be sent again: what is found of its own is no replay, since its client has had no answer.
 std::vector<Result<Operations::Done>> Operations::transact(PostgresConnection& connection,
                                                            const Writing::Batch& batch) const {

@@ -73,7 +73,7 @@ bool flag_of(std::string_view text);
 Time time_of(std::string_view text);
 // An answer of another form than was asked for: a fault of the schema or of a row.
 [[noreturn]] void throw_odd(const std::string& what);
-// A write that is not as it was asked for, by a trigger, a rule or a policy: whoever throws this undoes it.
+// A write that is not as it was asked for, by a trigger, a rule or a policy: the transaction that this is thrown in is undone.
 [[noreturn]] void throw_altered();
 
 template <class Statement>

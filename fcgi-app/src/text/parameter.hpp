@@ -17,7 +17,7 @@ struct Parameter {
     std::string name;
     std::string rule;                                  // what a person is told, behind the name: "must be …"
     std::function<bool(std::string_view value)> keep;  // false: it is not what it must be
-    bool seen = false;                                 // for whoever looks for repeated ones
+    bool seen = false;                                 // by the search for repeated ones
 };
 
 // A number as std::to_string would write it; none if it is not that, or not from `least` to `most`.

@@ -1,5 +1,5 @@
 // What the visitors' service asks of its database, as an interface of blocking calls. Knows neither SQL nor threads: an
-// implementation is one connection, and whoever owns it calls it from one thread at a time.
+// implementation is one connection, and its owner calls it from one thread at a time.
 #pragma once
 
 #include "lanes/connection.hpp"
@@ -23,7 +23,7 @@ struct Added {
     bool fresh = false;   // false: an earlier request with this key had added it
 };
 
-// How long whoever added a visitor may take it back.
+// How long a visitor may be taken back by the key that added it.
 constexpr std::chrono::minutes taking_back_max{10};
 
 struct Removal {

@@ -76,7 +76,7 @@ void add(const VisitorService& service, const ExchangePtr& exchange, const Addit
     service.store.add(addition, exchange, or_refuse(service, answer_addition));
 }
 
-// By the admin, or by whoever added the visitor and shows the key.
+// By the admin, or with the key that added the visitor.
 Result<Removal> ask_removal(const VisitorService& service, const Request& request, const PathValues& values) {
     if (const auto problem = refuse_other_sites(request)) return *problem;
     const bool by_admin = !request.header("Authorization").empty();

@@ -1,5 +1,5 @@
 // Requests to questions, and answers to responses: what API.md says of each route. Knows nothing of sockets and SQL. Handlers
-// run on the responder's workers; answers on the threads of whoever found them.
+// run on the responder's workers; answers on the threads that found them.
 #pragma once
 
 #include "base/log.hpp"

@@ -31,7 +31,7 @@ public:
     template <class Value>
     using Done = std::function<void(Exchange&, const Result<Value>&)>;
 
-    // `limits` are each lane's; at most `batch_max_rows` additions are one commit; where nobody adds, old keys
+    // `limits` are each lane's; at most `batch_max_rows` additions are one commit; where nothing is added, old keys
     // are purged every `purge_idle_ms`.
     Store(const LaneLimits& limits, std::size_t batch_max_rows, const BookConnectors& connect, Lanes& lanes, Log& log,
           std::chrono::milliseconds purge_idle_ms = BatcherRules().purge_idle_ms);
