@@ -106,19 +106,28 @@ def children(pid):
         return []
 
 
+_taken_ports = []
+
+
 def free_port():
-    """A TCP port that nobody has. Below the range from which the kernel takes clients' ports: a port in that range
-    can be taken by any client's connection while nginx is down, even by one that is being made to this very port."""
+    """A TCP port that nobody has, and that no other process of tests is given while this one runs: a service may only be about to
+    listen, or be stopped for a while, so an abstract socket with the port's name says that it is taken. Below the range from which
+    the kernel takes clients' ports: a port in that range can be taken by any client's connection while nginx is down, even by one
+    that is being made to this very port."""
     while True:
         port = random.randrange(10000, 32000)
+        taken = socket.socket(socket.AF_UNIX)
         with socket.socket() as probe:
             # As nginx and PostgreSQL do: connections that are only being forgotten are no obstacle.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
+                taken.bind(f'\0port of a test: {port}')
                 probe.bind(('', port))
-                return port
             except OSError:
-                pass
+                taken.close()
+                continue
+        _taken_ports.append(taken)
+        return port
 
 
 class Answer:
