@@ -25,6 +25,21 @@ class MigrationTest(VisitorTest):
         cls.stack = Stack()
         cls.addClassCleanup(cls.stack.stop)
 
+    def test_a_migration_that_was_edited_after_it_had_been_applied_is_told_of(self):
+        first = "schema_migrations SET checksum = {} WHERE name = '001_create_visitors.sql'"
+        of_first = "SELECT checksum FROM schema_migrations WHERE name = '001_create_visitors.sql'"
+        applied, = self.stack.sql(of_first)
+        # As if the file had said something else when it was applied.
+        self.stack.sql('UPDATE ' + first.format("'of another text'"))
+        result = self.stack.make('migrate')
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn('sql/001_create_visitors.sql was edited after it had been applied', result.stderr)
+        # Versions before 2.0 kept none.
+        self.stack.sql('UPDATE ' + first.format('NULL'))
+        result = self.stack.make('migrate')
+        self.assertEqual(result.returncode, 0, result)
+        self.assertEqual(self.stack.sql(of_first), [applied])
+
     def test_migrate_brings_the_schema_of_the_version_before_up_to_date(self):
         visitor = self.add('of version 1.0.0')
         keyed = self.stack.post('/api/visitors', {'name': 'with a key'}, {'Idempotency-Key': 'of-1.0.0'}).json()
