@@ -12,7 +12,7 @@ import unittest
 
 from beside import SLOW, App, url_of
 from contract import OUTCOME_UNKNOWN
-from stack import PSQL_ENVIRONMENT, ROLE, Stack, children, free_port, sample, wait_until
+from stack import PSQL_ENVIRONMENT, ROLE, SqlSession, Stack, children, free_port, sample, wait_until
 
 NAME = 's1'  # as synchronous_standby_names has it
 # The connections of one app: each may leave one backend that waits.
@@ -138,13 +138,18 @@ class ReplicatedTest(unittest.TestCase):
 
     def test_without_its_standby_nothing_is_answered_and_nothing_piles_up(self):
         standby = self.follow()
-        with self.app() as app:
+        with self.app(ADMIN_TOKEN_FILE=self.stack.token_file) as app:
             self.await_well(app)
             id_ = self.add(app, 'before').json()['id']
+            # There is nothing to commit for this one, but that there is nothing may be old.
+            def remove():
+                return app.request('DELETE', sample.item(2 ** 62), HTTP_AUTHORIZATION=f'Bearer {self.stack.token}')
+
+            self.assertEqual(remove().status, 404)
             standby.freeze()
             wait_until(lambda: app.get('/health').status == 503, 5 * SLOW, 'it is not ready')
             asks = [lambda: app.get(sample.LIST), lambda: app.get(f'{sample.LIST}?before={id_}'), lambda: app.get(sample.item(id_)),
-                    lambda: app.get(sample.item(2 ** 62)), lambda: self.add(app, 'in doubt'), lambda: app.get('/health')]
+                    lambda: app.get(sample.item(2 ** 62)), lambda: self.add(app, 'in doubt'), remove, lambda: app.get('/health')]
             asks += [lambda path=path: app.get(path) for path in (sample.STATS,) if path]
             with concurrent.futures.ThreadPoolExecutor(len(asks)) as pool:
                 for _ in range(4):
@@ -155,6 +160,19 @@ class ReplicatedTest(unittest.TestCase):
             standby.thaw()
             self.await_well(app)
             self.assertEqual(app.get(sample.item(id_)).json()[sample.TEXT], 'before')
+
+    def test_where_locks_are_held_for_long_another_host_is_asked(self):
+        standby = self.follow()
+        standby.promote()
+        self.set(synchronous_standby_names=None)
+        ports = self.stack.postgres_port, standby.port
+        with App(self.stack, DATABASE_URL=url_of(*ports)) as app, SqlSession(self.stack) as session:
+            wait_until(lambda: self.add(app, 'at the first one').status == 201, 5 * SLOW, 'it is well')
+            session.execute(f'BEGIN; LOCK TABLE {sample.TABLE};')
+            wait_until(lambda: self.add(app, 'at the other one').status == 201, 30 * SLOW, 'the other host takes additions')
+        rows = f"SELECT {sample.TEXT} FROM {sample.TABLE} WHERE {sample.TEXT} LIKE 'at the % one' ORDER BY id"
+        self.assertEqual([row for row, in self.stack.sql(rows)], ['at the first one'])
+        self.assertEqual(standby.sql(rows), 'at the other one')
 
     def test_a_wait_that_somebody_cancelled_is_no_acknowledgement(self):
         standby = self.follow()

@@ -6,7 +6,7 @@ import unittest
 
 import stack as stacks
 from contract import ContractTest
-from stack import ROLE, sample
+from stack import ROLE, SqlSession, sample
 
 FILES = ['sql/machinery/statements.sql', os.path.join(sample.SETTINGS.get('SERVICE', ''), 'sql/statements.sql')]
 # As fcgi-app/statements reads them.
@@ -58,6 +58,24 @@ class StatementsTest(ContractTest):
             with self.subTest(wrong):
                 found = self.wrong_columns(name, wrong, sql)
                 self.assertTrue(found and found[0].startswith(f'{name} {words}'), found)
+
+
+class LeftBehindTest(ContractTest):
+    QUICK = True
+
+    def test_only_an_older_session_of_the_same_program_is_ended(self):
+        """The number of one that was left behind may be another process's by now."""
+        sql, = (sql for name, _, sql in statements() if name == 'end_backend')
+        with SqlSession(self.stack) as older, SqlSession(self.stack) as other, SqlSession(self.stack) as newer:
+            pids = []
+            for session in (older, other, newer):
+                pids += session.execute('SELECT pg_backend_pid();')
+            other.execute("SET application_name = 'another';")
+            for session in (older, newer):
+                session.execute(f'PREPARE end_backend AS {sql};')
+            self.assertEqual(older.execute(f'EXECUTE end_backend({pids[2]});'), [])
+            self.assertEqual(newer.execute(f'EXECUTE end_backend({pids[1]});'), [])
+            self.assertEqual(newer.execute(f'EXECUTE end_backend({pids[0]});'), ['t'])
 
 
 # What the role was granted, as GRANT and REVOKE have it, and the name of what it is on.
