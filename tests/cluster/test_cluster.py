@@ -10,7 +10,7 @@ import unittest
 import faults
 import nemesis
 from cluster import ADDRESSES, APPS, DATABASES, SHIPPED, Cluster, await_, shipped
-from host import can_be_made
+from host import PATH, can_be_made
 
 SEED = 'short'
 
@@ -63,7 +63,7 @@ class FilesTest(unittest.TestCase):
 class ClusterTest(unittest.TestCase):
     ALONE = True
     LASTS_S = 150
-    HANGS_AFTER_S = 400
+    HANGS_AFTER_S = 600
 
     @classmethod
     def setUpClass(cls):
@@ -84,6 +84,22 @@ class ClusterTest(unittest.TestCase):
                     self.assertTrue(reached)
                 except ConnectionRefusedError:
                     self.assertFalse(reached)
+
+    def test_haproxy_beside_an_app_finds_the_primary(self):
+        app = self.cluster['app1']
+        app.put('/etc/haproxy/haproxy.cfg', shipped('app/haproxy.cfg'))
+        app.run('/usr/sbin/haproxy', '-D', '-f', '/etc/haproxy/haproxy.cfg')
+
+        def ask():
+            return app.run('psql', '-XqtA', '-d', 'postgresql://visitors_app@127.0.0.1:6432/visitors?connect_timeout=2', '-c',
+                           'SELECT pg_is_in_recovery(), inet_server_addr()', check=False,
+                           env={'PATH': PATH, 'PGPASSWORD': self.cluster.passwords['app']}).stdout.strip()
+        self.assertEqual(await_('an answer', 20, ask), f'f|{self.cluster.primary().address}')
+
+    def test_what_an_operator_looks_at_is_told(self):
+        database = self.cluster['db2']
+        self.assertIn('is healthy', database.shell('etcdctl endpoint health --cluster 2>&1').stdout)
+        self.assertIn('Sync Standby', database.run('patronictl', '-c', '/etc/patroni/config.yml', 'list').stdout)
 
     def test_commands_of_a_role_find_the_primary(self):
         self.assertRegex(self.cluster.service('app1', 'status'), '^app +pid [0-9]+ +up\n')
