@@ -138,6 +138,15 @@ class ExternalDatabaseTest(unittest.TestCase):
             self.assertNotIn(noise, result.stderr)
         self.assertFalse([path for path in set(glob.glob('/tmp/tmp.*')) - before if password in text_of(path)])
 
+    def test_a_password_that_is_given_no_more_is_not_kept(self):
+        self.make('stop')
+        try:
+            result = self.stack.make('start', DATABASE_PASSWORD_FILE=None)
+            self.assertNotEqual(result.returncode, 0)
+            self.assertIn('refuses the app: no password supplied', result.stderr)
+        finally:
+            self.stack.start()
+
     def test_what_is_missing_is_said(self):
         for target, changes, words in [
                 ('backup', {}, 'DATABASE_ADMIN_URL must name'), ('migrate', {}, 'DATABASE_ADMIN_URL must name'),
