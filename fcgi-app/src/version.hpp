@@ -5,6 +5,6 @@
 
 namespace app {
 
-constexpr std::string_view version = "1.5.2";
+constexpr std::string_view version = "2.0.0";
 
 }  // namespace app
