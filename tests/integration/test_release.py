@@ -80,7 +80,7 @@ class ReleaseTest(Scratch):
         self.old = self.version()
         major, minor, patch = map(int, self.old.split('.'))
         self.new = f'{major}.{minor + 1}.0'
-        self.lower = f'{major}.{minor}.{patch - 1}' if patch else f'{major}.{minor - 1}.9'
+        self.lower = f'{major}.{minor}.{patch - 1}' if patch else f'{major}.{minor - 1}.9' if minor else f'{major - 1}.9.9'
 
     def git(self, *arguments):
         result = self.run_in(self.clone, 'git', '-c', 'user.name=Somebody', '-c', 'user.email=somebody@example.org', *arguments)
@@ -116,7 +116,7 @@ class ReleaseTest(Scratch):
         self.assertEqual(self.git('status', '--porcelain'), '')
         self.assertEqual(self.git('log', '-1', '--format=%s'), f'Release {self.new}')
         self.assertEqual(self.git('describe'), f'v{self.new}')
-        self.assertEqual(self.git('tag', '--list', '--format=%(contents)'), f'{self.new}\n\n{news}')
+        self.assertEqual(self.git('tag', '--list', f'v{self.new}', '--format=%(contents)'), f'{self.new}\n\n{news}')
         self.assertIn(f'git push --atomic origin main v{self.new}', result.stdout)
         self.assertEqual(self.git('diff', '--name-only', 'HEAD~').split(),
                          sorted(name for name in self.git('grep', '-lwF', self.new, '--', '*.hpp', '*.yaml', '*openapi.json', 'CHANGELOG.md').split()))

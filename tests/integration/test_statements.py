@@ -1,5 +1,6 @@
 """Each statement of the service and of the machinery, described by a real PostgreSQL: it gives the columns that the line above
 it says, which is what the program reads them by; and nothing that the app's role may do is missing without one of them telling."""
+import contextlib
 import os
 import re
 import unittest
@@ -66,10 +67,12 @@ class LeftBehindTest(ContractTest):
     def test_only_an_older_session_of_the_same_program_is_ended(self):
         """The number of one that was left behind may be another process's by now."""
         sql, = (sql for name, _, sql in statements() if name == 'end_backend')
-        with SqlSession(self.stack) as older, SqlSession(self.stack) as other, SqlSession(self.stack) as newer:
-            pids = []
-            for session in (older, other, newer):
-                pids += session.execute('SELECT pg_backend_pid();')
+        with contextlib.ExitStack() as open_sessions:
+            sessions, pids = [], []
+            for _ in range(3):
+                sessions.append(open_sessions.enter_context(SqlSession(self.stack)))
+                pids += sessions[-1].execute('SELECT pg_backend_pid();')  # it has begun before the next one does
+            older, other, newer = sessions
             other.execute("SET application_name = 'another';")
             for session in (older, newer):
                 session.execute(f'PREPARE end_backend AS {sql};')
