@@ -116,7 +116,8 @@ class TableLockedTest(ContractTest):
     EVERY_SERVICE = True
     LASTS_S = 20
 
-    LIMIT_S = 4  # well above the deadlines of the service, well below those of any client
+    # As nginx/snippets/fastcgi.conf has it: 2 s where only the lock is waited for, more where the machine stalls and the call is cut.
+    LIMIT_S = 4.9
 
     def test_reads_and_searches_are_given_up(self):
         with self.stack.locked(sample.TABLE):
@@ -126,7 +127,7 @@ class TableLockedTest(ContractTest):
                     answer = self.stack.get(path)
                     self.assert_problem(answer, 503, (DATABASE_AWAY, OVERLOADED), path.partition('?')[0])
                     self.assertLess(time.monotonic() - start, self.LIMIT_S)
-        self.assertEqual(self.stack.get(sample.LIST).status, 200)
+        stacks.wait_until(lambda: self.stack.get(sample.LIST).status == 200, 5, 'reading works again')
 
     def test_an_addition_that_is_given_up_was_not_made_or_says_that_nobody_knows(self):
         text, key = f'given up {os.urandom(4).hex()}', os.urandom(8).hex()

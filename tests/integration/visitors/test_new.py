@@ -43,7 +43,7 @@ def share_objects(project):
 
 class NewProjectTest(unittest.TestCase):
     AFTER_UNIT = True
-    LASTS_S = 60
+    LASTS_S = 170
 
     @classmethod
     def setUpClass(cls):
