@@ -61,7 +61,7 @@ class FilesTest(unittest.TestCase):
 
 
 class ClusterTest(unittest.TestCase):
-    CALM = True  # it waits for elections
+    ALONE = True
     LASTS_S = 150
     HANGS_AFTER_S = 600
 

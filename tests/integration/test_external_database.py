@@ -4,12 +4,13 @@ import concurrent.futures
 import glob
 import os
 import shutil
+import subprocess
 import tempfile
 import unittest
 
 from beside import SLOW
 from managed import ADMIN, ADMIN_PASSWORD, ManagedServer
-from stack import SqlSession, Stack, sample, wait_until
+from stack import PROJECT, SqlSession, Stack, sample, wait_until
 
 APP_PASSWORD = 'the app'
 
@@ -76,7 +77,14 @@ class ExternalDatabaseTest(unittest.TestCase):
         url = f'postgresql://{ADMIN}@{hosts}/{sample.NAME}?sslmode=require'
         self.make('migrate', **{**self.admin, 'DATABASE_ADMIN_URL': url})
 
+    def test_what_an_admin_commits_is_on_the_standbys_too(self):
+        asked = subprocess.run(['bash', '-pc', f'source local/database && sql {sample.NAME} <<<"SHOW synchronous_commit"'], cwd=PROJECT,
+                               env=self.stack.environment(**self.admin), capture_output=True, text=True, timeout=60)
+        self.assertEqual(asked.stdout, 'on\n', asked.stderr)
+
     def test_a_backup_is_restored(self):
+        owner = "SELECT extowner::regrole FROM pg_extension WHERE extname = 'pg_trgm'"
+        self.assertEqual(self.server.sql(owner, sample.NAME), f'{sample.NAME}_owner')
         self.stack.post(sample.COLLECTION, sample.new('kept'))
         file = f'{self.folder}/one.dump'
         self.make('backup', FILE=file, **self.admin)
@@ -85,6 +93,7 @@ class ExternalDatabaseTest(unittest.TestCase):
         said = self.make('restore', FILE=file, **self.admin)
         self.assertIn('_until_', said)
         wait_until(self.stack.healthy, 20 * SLOW, 'the app is at the restored one')
+        self.assertEqual(self.server.sql(owner, sample.NAME), f'{sample.NAME}_owner')
         self.assertEqual(self.names(), before)
         wait_until(lambda: self.stack.post(sample.COLLECTION, sample.new('goes on')).status == 201, 20 * SLOW, 'it goes on')
         self.assertEqual(self.names(), [*before, 'goes on'])
